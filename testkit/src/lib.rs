@@ -1,1 +1,24 @@
-//! t
+//!
+//! Owns: turning a wish ("this key, these versions, a wrong footer") into the bytes that
+//! `docs/format/` prescribes. It shares no code with the reader, so one misreading of the format
+//! cannot hide in both.
+//!
+//! Leaves: judging the reader against what real nodes write. That is the fixtures' part; a file made
+//! here proves only that reader and writer agree about the text of the format.
+//!
+//! | module | makes |
+//! | --- | --- |
+//! | [`container`] | HLC header and CRC footer around any body |
+//! | [`version`] | one version of one key, as the value the other modules pass around |
+//! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
+//! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
+//! | [`mvcc_writer`] | `EKVMVCC2` files |
+
+pub mod container;
+pub mod mvcc_writer;
+pub mod sorted;
+pub mod version;
+pub mod writer;
+
+#[cfg(test)]
+mod split;
