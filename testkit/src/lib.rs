@@ -13,10 +13,15 @@
 //! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
+//! | [`redis_rows`], [`txn_rows`] | keys and values of single rows |
+//! | [`protobuf`] | the few wire types that Redis values need |
 
 pub mod container;
 pub mod mvcc_writer;
+pub mod protobuf;
+pub mod redis_rows;
 pub mod sorted;
+pub mod txn_rows;
 pub mod version;
 pub mod writer;
 
