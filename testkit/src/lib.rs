@@ -1,3 +1,4 @@
+//! Inputs for ekvsnap's tests: a snapshot writer, row builders, generators and an oracle.
 //!
 //! Owns: turning a wish ("this key, these versions, a wrong footer") into the bytes that
 //! `docs/format/` prescribes. It shares no code with the reader, so one misreading of the format
@@ -15,12 +16,16 @@
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
 //! | [`redis_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
+//! | [`oracle`] | which version counts, the obvious way |
+//! | [`strategies`] | version sets that interleave, for properties |
 
 pub mod container;
 pub mod mvcc_writer;
+pub mod oracle;
 pub mod protobuf;
 pub mod redis_rows;
 pub mod sorted;
+pub mod strategies;
 pub mod txn_rows;
 pub mod version;
 pub mod writer;
