@@ -18,12 +18,14 @@
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`oracle`] | which version counts, the obvious way |
 //! | [`strategies`] | version sets that interleave, for properties |
+//! | [`scenarios`] | large files for measuring |
 
 pub mod container;
 pub mod mvcc_writer;
 pub mod oracle;
 pub mod protobuf;
 pub mod redis_rows;
+pub mod scenarios;
 pub mod sorted;
 pub mod strategies;
 pub mod txn_rows;

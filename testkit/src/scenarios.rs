@@ -1,0 +1,259 @@
+//! Large synthetic files for measuring.
+//!
+//! Owns: a few shapes of data, at any size, in constant memory, and the same bytes for the same call.
+//! Keys are generated in ascending raw-key order, since nothing here could sort them.
+//! Leaves: correctness tests to small files, and realism to the fixtures.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+
+use crate::container::{Footer, HlcHeader};
+use crate::redis_rows::{self as redis, Counted, Fence};
+use crate::writer::{APPLIED_INDEX, LAST_COMMIT_TS, MIN_RETAINED_TS, SnapshotWriter};
+
+const NOW_MS: u64 = 1_714_400_000_000;
+const NOW: u64 = NOW_MS << 16;
+const SEED: u64 = 1;
+const HASH_FIELDS: u64 = 100;
+const LIST_ITEMS: u64 = 1000;
+const STREAM_ENTRIES: u64 = 1000;
+const STRING_BYTES: usize = 100;
+const BLOB_BYTES: usize = 1 << 20;
+
+/// What the file holds; N is the size asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// N strings of 100 bytes
+    Strings,
+    /// N/100 hashes of 100 fields, 40-byte values
+    Hashes,
+    /// One sorted set of N members
+    Zset,
+    /// N/1000 streams of 1000 entries, two fields each
+    Streams,
+    /// N/1000 lists of 1000 items
+    Lists,
+    /// N strings of 1 MiB
+    Blobs,
+    /// N strings with what a busy node keeps around them: 12 rows a key, old versions, tombstones and fences
+    Churn,
+}
+
+impl Scenario {
+    /// How many versioned rows the file holds for a size of `n`.
+    pub fn rows(self, n: u64) -> u64 {
+        let collections = |per: u64| n / per * (per + 1);
+        match self {
+            Self::Strings | Self::Blobs => n,
+            Self::Hashes => collections(HASH_FIELDS),
+            Self::Zset => n + 1,
+            Self::Streams => collections(STREAM_ENTRIES),
+            Self::Lists => collections(LIST_ITEMS),
+            Self::Churn => 12 * n,
+        }
+    }
+}
+
+/// Writes a whole file of size `n` and hands `out` back. With `plain` it has no HLC header, no
+/// operational rows and no footer.
+pub fn generate<W: Write>(scenario: Scenario, n: u64, plain: bool, out: W) -> io::Result<W> {
+    let header = if plain { HlcHeader::None } else { HlcHeader::V1 { ceiling_ms: NOW_MS } };
+    let mut writer = SnapshotWriter::new(out, &header, NOW)?;
+    match scenario {
+        Scenario::Strings => strings(&mut writer, n, b"user:", STRING_BYTES)?,
+        Scenario::Hashes => hashes(&mut writer, n / HASH_FIELDS)?,
+        Scenario::Zset => zset(&mut writer, n)?,
+        Scenario::Streams => streams(&mut writer, n / STREAM_ENTRIES)?,
+        Scenario::Lists => lists(&mut writer, n / LIST_ITEMS)?,
+        Scenario::Blobs => strings(&mut writer, n, b"blob:", BLOB_BYTES)?,
+        Scenario::Churn => churn(&mut writer, n)?,
+    }
+    if plain {
+        return writer.finish(Footer::None);
+    }
+    writer.operational(APPLIED_INDEX, 4711)?;
+    writer.operational(LAST_COMMIT_TS, NOW)?;
+    writer.operational(MIN_RETAINED_TS, 1)?;
+    writer.finish(Footer::Good)
+}
+
+type Out<W> = SnapshotWriter<W>;
+
+fn strings<W: Write>(out: &mut Out<W>, n: u64, name: &[u8], len: usize) -> io::Result<()> {
+    let mut value = redis::string_value(&random(len), None);
+    let tail = value.len() - 8;
+    let mut key = Numbered::new(&redis::string_key(name), 12);
+    for i in 0..n {
+        value[tail..].copy_from_slice(&i.to_be_bytes());
+        out.version(key.at(i), NOW, &value)?;
+    }
+    Ok(())
+}
+
+fn hashes<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    let mut uk = Numbered::new(b"profile:", 10);
+    let mut value = Numbered::new(b"value-", 34);
+    for i in 0..n {
+        let mut field = Numbered::new(&redis::element_key(Counted::Hash, uk.at(i), b"field:"), 4);
+        for j in 0..HASH_FIELDS {
+            out.version(field.at(j), NOW, value.at(i * HASH_FIELDS + j))?;
+        }
+    }
+    for i in 0..n {
+        let meta = redis::count_meta(HASH_FIELDS, None);
+        out.version(&redis::count_meta_key(Counted::Hash, uk.at(i)), NOW, &meta)?;
+    }
+    Ok(())
+}
+
+fn zset<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    let uk = b"leaderboard";
+    let mut rng = fastrand::Rng::with_seed(SEED);
+    let mut member = Numbered::new(&redis::element_key(Counted::ZSet, uk, b"player:"), 12);
+    for i in 0..n {
+        out.version(member.at(i), NOW, &(rng.f64() * 1e6).to_be_bytes())?;
+    }
+    out.version(&redis::count_meta_key(Counted::ZSet, uk), NOW, &redis::count_meta(n, None))
+}
+
+fn streams<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    let mut uk = Numbered::new(b"events:", 10);
+    let (mut sensor, mut reading) = (Numbered::new(b"s", 5), Numbered::new(b"", 12));
+    for i in 0..n {
+        for j in 0..STREAM_ENTRIES {
+            let ms = NOW_MS + j;
+            let id = format!("{ms}-0");
+            let fields = [b"sensor", sensor.at(i), b"reading", reading.at(j)];
+            let entry = redis::stream_entry(id.as_bytes(), &fields);
+            out.version(&redis::stream_entry_key(uk.at(i), ms, 0), NOW, &entry)?;
+        }
+    }
+    for i in 0..n {
+        let meta = redis::stream_meta(STREAM_ENTRIES, (NOW_MS + STREAM_ENTRIES - 1, 0), None, None);
+        out.version(&redis::stream_meta_key(uk.at(i)), NOW, &meta)?;
+    }
+    Ok(())
+}
+
+fn lists<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    let mut uk = Numbered::new(b"queue:", 10);
+    let mut item = Numbered::new(b"job-", 60);
+    for i in 0..n {
+        for j in 0..LIST_ITEMS {
+            out.version(&redis::list_item_key(uk.at(i), j as i64), NOW, item.at(j))?;
+        }
+    }
+    for i in 0..n {
+        let meta = redis::list_meta(0, LIST_ITEMS as i64, LIST_ITEMS, None);
+        out.version(&redis::list_meta_key(uk.at(i)), NOW, &meta)?;
+    }
+    Ok(())
+}
+
+fn churn<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    let mut uk = Numbered::new(b"user:", 12);
+    for i in 0..n {
+        out.tombstone(&redis::count_meta_key(Counted::Hash, uk.at(i)), NOW)?;
+    }
+    for i in 0..n {
+        out.tombstone(&redis::list_meta_key(uk.at(i)), NOW)?;
+    }
+    let mut value = redis::string_value(&random(STRING_BYTES), None);
+    let tail = value.len() - 8;
+    for i in 0..n {
+        for age in 0..3u32 {
+            value[tail..tail + 4].copy_from_slice(&age.to_be_bytes());
+            value[tail + 4..].copy_from_slice(&(i as u32).to_be_bytes());
+            out.version(&redis::string_key(uk.at(i)), NOW - u64::from(age), &value)?;
+        }
+    }
+    for i in 0..n {
+        out.tombstone(&redis::ttl_key(uk.at(i)), NOW)?;
+    }
+    for fence in [Fence::Hash, Fence::List, Fence::Set, Fence::ZSet] {
+        for i in 0..n {
+            // Not empty: readers are to ignore the value, and to be timed with one.
+            out.version(&redis::fence_key(fence, uk.at(i)), NOW, &[1])?;
+        }
+    }
+    for kind in [Counted::Set, Counted::ZSet] {
+        for i in 0..n {
+            out.tombstone(&redis::count_meta_key(kind, uk.at(i)), NOW)?;
+        }
+    }
+    Ok(())
+}
+
+fn random(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    fastrand::Rng::with_seed(SEED).fill(&mut bytes);
+    bytes
+}
+
+/// A fixed text followed by a zero-padded decimal number, in one buffer that is used again.
+struct Numbered {
+    buffer: Vec<u8>,
+    prefix: usize,
+    width: usize,
+}
+
+impl Numbered {
+    fn new(prefix: &[u8], width: usize) -> Self {
+        Self { buffer: prefix.to_vec(), prefix: prefix.len(), width }
+    }
+
+    // By hand: `write!` would take most of the time of a file of twenty million rows.
+    fn at(&mut self, mut number: u64) -> &[u8] {
+        self.buffer.truncate(self.prefix);
+        self.buffer.resize(self.prefix + self.width, b'0');
+        for digit in self.buffer[self.prefix..].iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        &self.buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::frame;
+    use crate::split::raw_rows;
+
+    fn size(scenario: Scenario) -> u64 {
+        if scenario == Scenario::Blobs { 3 } else { 3000 }
+    }
+
+    #[test]
+    fn every_scenario_is_strictly_ascending_and_has_the_rows_it_promises() {
+        for &scenario in Scenario::value_variants() {
+            let n = size(scenario);
+            for (plain, header_len, operational) in [(true, 0, 0), (false, 16, 3)] {
+                let file = generate(scenario, n, plain, Vec::new()).unwrap();
+                let rows = raw_rows(&file, header_len, !plain);
+                assert!(rows.windows(2).all(|pair| pair[0].0 < pair[1].0), "{scenario:?} is out of order");
+                assert_eq!(rows.len() as u64, scenario.rows(n) + operational, "{scenario:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_call_gives_the_same_bytes_and_a_right_footer() {
+        for &scenario in Scenario::value_variants() {
+            let file = generate(scenario, size(scenario), false, Vec::new()).unwrap();
+            assert!(file == generate(scenario, size(scenario), false, Vec::new()).unwrap(), "{scenario:?}");
+            let body = &file[..file.len() - 4];
+            assert!(file == frame(&HlcHeader::None, body, Footer::Good), "{scenario:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_padded_and_leave_nothing_of_the_one_before() {
+        let mut key = Numbered::new(b"k:", 3);
+        assert_eq!([999, 7, 0].map(|n| key.at(n).to_vec()), [b"k:999", b"k:007", b"k:000"]);
+    }
+}
