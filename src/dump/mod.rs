@@ -4,6 +4,7 @@
 //! the manifest (`docs/format/dump.md`). Everything here appends to a buffer of the caller's or passes a stream on;
 //! nothing decides what is exported or in which order. It knows no staging table and no family.
 
+pub mod json;
 pub mod name;
 
 /// Appends two lower-case hex digits per byte.
