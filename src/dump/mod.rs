@@ -4,8 +4,11 @@
 //! the manifest (`docs/format/dump.md`). Everything here appends to a buffer of the caller's or passes a stream on;
 //! nothing decides what is exported or in which order. It knows no staging table and no family.
 
+pub mod checksums;
 pub mod json;
+pub mod keymap;
 pub mod name;
+pub mod ttl_list;
 
 /// Appends two lower-case hex digits per byte.
 fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
