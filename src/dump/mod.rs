@@ -7,6 +7,7 @@
 pub mod checksums;
 pub mod json;
 pub mod keymap;
+pub mod manifest;
 pub mod name;
 pub mod ttl_list;
 
