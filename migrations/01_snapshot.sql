@@ -1,0 +1,79 @@
+-- What was read: the snapshots, every row of them counted, and what could not be taken as it is.
+-- HLC timestamps and other unsigned 64-bit numbers are INTEGER up to 9223372036854775807 and text of 20 digits
+-- above, which SQLite sorts after every integer.
+
+CREATE TABLE run (
+    name  TEXT NOT NULL PRIMARY KEY,
+    value ANY
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE source (
+    id               INTEGER PRIMARY KEY,   -- 0, 1, … in the order of reading
+    path             TEXT NOT NULL,         -- as given; '-' is standard input
+    absolute_path    BLOB,                  -- NULL for standard input
+    snapshot_index   ANY,                   -- Raft index, from the file name
+    header           TEXT,                  -- EKVTHLC1, EKVTHLC2 or NULL
+    ceiling_ms       ANY,                   -- wall-clock ceiling of the header, Unix ms
+    cutover_index    ANY,                   -- Raft envelope cutover of an EKVTHLC2 header
+    body             TEXT NOT NULL,         -- EKVPBBL1, EKVMVCC2 or empty
+    last_commit_ts   ANY NOT NULL,          -- HLC, 0 in an empty state
+    min_retained_ts  ANY,                   -- HLC, 0 if the file does not say; NULL until read to the end
+    applied_index    ANY,                   -- from the row _meta_applied_index
+    oversize_keys    INTEGER,               -- raw keys that the node's own restore would refuse
+    crc32c           INTEGER,               -- the verified footer, NULL without one
+    bytes            INTEGER,               -- length of the file
+    modified_ns      INTEGER,               -- modification time, Unix ns, NULL for standard input
+    complete         INTEGER NOT NULL       -- 1 once read to the end and found right
+) STRICT;
+
+-- Every row read, old versions and tombstones included, under exactly one class and verdict.
+CREATE TABLE row_count (
+    source  INTEGER NOT NULL REFERENCES source,
+    class   TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    rows    INTEGER NOT NULL,
+    PRIMARY KEY (source, class, verdict)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE warning (
+    kind  TEXT NOT NULL PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The first few of a kind, in readable form.
+CREATE TABLE warning_sample (
+    kind    TEXT NOT NULL REFERENCES warning,
+    ordinal INTEGER NOT NULL,
+    sample  TEXT NOT NULL,
+    PRIMARY KEY (kind, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- Malformed rows, with --on-error quarantine.
+CREATE TABLE quarantine (
+    id        INTEGER PRIMARY KEY,
+    source    INTEGER NOT NULL REFERENCES source,
+    class     TEXT NOT NULL,
+    byte_offset INTEGER NOT NULL,         -- of the row in its file
+    raw_key   BLOB NOT NULL,
+    raw_value ANY NOT NULL,                 -- INTEGER: the payload is this large_value
+    rule      TEXT NOT NULL
+) STRICT;
+
+-- Values too long to be copied: where a column that usually holds a text or a blob holds an INTEGER, it is one
+-- of these.
+CREATE TABLE large_value (
+    id       INTEGER PRIMARY KEY,
+    source   INTEGER NOT NULL REFERENCES source,
+    payload  INTEGER,                       -- large_value_piece.payload, or NULL: the value lies in the file
+    start    INTEGER NOT NULL,              -- first byte, in the file or in the payload
+    length   INTEGER NOT NULL
+) STRICT;
+
+-- Bytes of payloads whose source cannot be read twice.
+CREATE TABLE large_value_piece (
+    source  INTEGER NOT NULL,
+    payload INTEGER NOT NULL,
+    start   INTEGER NOT NULL,
+    bytes   BLOB NOT NULL,
+    PRIMARY KEY (source, payload, start)
+) STRICT;

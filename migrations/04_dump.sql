@@ -1,0 +1,15 @@
+-- The files of the dump that is being written.
+
+CREATE TABLE dump_file (
+    path   BLOB NOT NULL PRIMARY KEY,       -- relative to the root, with /
+    bytes  INTEGER NOT NULL,
+    sha256 BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Names that cannot be turned back into their key.
+CREATE TABLE dump_keymap (
+    scope    TEXT NOT NULL,                 -- folder that gets the KEYMAP.jsonl
+    original BLOB NOT NULL,
+    encoded  TEXT NOT NULL,
+    PRIMARY KEY (scope, original)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,242 @@
+//! Visible rows on their way out of this room: copied once into a reused buffer, so that reading can go on while
+//! somebody else works on them. Knows neither where they came from nor what they mean.
+
+use super::limits::{BATCH_BYTES, BATCH_ROWS};
+use super::namespace::Class;
+use super::versions::Verdict;
+
+/// Rows read, by class and verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts([[u64; Verdict::ALL.len()]; Class::ALL.len()]);
+
+impl RowCounts {
+    /// Counts one row. Operational rows have no versions; they count as visible.
+    #[inline]
+    pub fn add(&mut self, class: Class, verdict: Verdict) {
+        self.0[class as usize][verdict as usize] += 1;
+    }
+
+    /// The rows of one class under one verdict.
+    pub fn get(&self, class: Class, verdict: Verdict) -> u64 {
+        self.0[class as usize][verdict as usize]
+    }
+
+    /// All rows of one class.
+    pub fn of_class(&self, class: Class) -> u64 {
+        self.0[class as usize].iter().sum()
+    }
+
+    /// All rows.
+    pub fn total(&self) -> u64 {
+        self.0.iter().flatten().sum()
+    }
+
+    /// Every count that is not zero.
+    pub fn iter(&self) -> impl Iterator<Item = (Class, Verdict, u64)> + '_ {
+        Class::ALL
+            .into_iter()
+            .flat_map(|class| Verdict::ALL.into_iter().map(move |verdict| (class, verdict)))
+            .map(|(class, verdict)| (class, verdict, self.get(class, verdict)))
+            .filter(|&(_, _, rows)| rows > 0)
+    }
+}
+
+/// Where the bytes of a payload too long to be copied lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the snapshot file, at this offset.
+    File {
+        /// Offset of the payload's first byte, in bytes from the start of the file.
+        offset: u64,
+    },
+    /// In the pieces that came before the row under this number ([`Batch::piece`]).
+    Pieces {
+        /// The number of the payload, unique in its source.
+        number: u64,
+    },
+}
+
+/// The payload of a visible row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// All of it.
+    Inline(&'a [u8]),
+    /// Its first bytes, and where the whole is.
+    Large {
+        /// The first [`super::limits::LARGE_HEAD_BYTES`] bytes.
+        head: &'a [u8],
+        /// Where the whole payload is.
+        place: Place,
+        /// Its length in bytes.
+        length: u64,
+    },
+}
+
+impl<'a> Payload<'a> {
+    /// The first bytes: all of an inline payload.
+    pub fn head(&self) -> &'a [u8] {
+        match *self {
+            Self::Inline(bytes) => bytes,
+            Self::Large { head, .. } => head,
+        }
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        match *self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Large { length, .. } => length,
+        }
+    }
+
+    /// Has it no bytes?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The payload without its first `n` bytes, which must not exceed the head.
+    #[must_use]
+    pub fn skip(self, n: usize) -> Skipped<'a> {
+        Skipped { payload: self, skipped: n }
+    }
+}
+
+/// A payload of which the first bytes are an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skipped<'a> {
+    /// The whole payload.
+    pub payload: Payload<'a>,
+    /// How many bytes of it are the envelope.
+    pub skipped: usize,
+}
+
+/// A visible row.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Who owns it.
+    pub class: Class,
+    /// The key without its timestamp.
+    pub user_key: &'a [u8],
+    /// The key as stored.
+    pub raw_key: &'a [u8],
+    /// What the key's owner stored under it.
+    pub payload: Payload<'a>,
+    /// The value as stored: version header and payload, cut after the head if the payload is large.
+    pub raw_value: &'a [u8],
+    /// Offset of the row in the file, in bytes.
+    pub offset: u64,
+}
+
+/// Part of a large payload of a source that cannot be read twice.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The number of the payload it belongs to.
+    pub number: u64,
+    /// Its bytes; pieces of one payload come in order.
+    pub bytes: &'a [u8],
+}
+
+/// A bounded number of visible rows, or a piece of a large payload, and how far the file has been read.
+#[derive(Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    rows: Vec<Span>,
+    piece: Option<u64>,
+    /// Offset up to which the file has been read.
+    pub offset: u64,
+}
+
+struct Span {
+    class: Class,
+    start: u32,
+    key: u32,
+    /// Bytes of the raw key that are the timestamp.
+    suffix: u8,
+    /// Bytes between the key and the raw value, and of the version header before the payload.
+    gap: u8,
+    header: u8,
+    value: u32,
+    large: Option<(Place, u64)>,
+    offset: u64,
+}
+
+/// How a stored row is cut into key and value; all in bytes.
+pub(super) struct Shape {
+    pub key: usize,
+    pub suffix: u8,
+    pub gap: u8,
+    pub header: u8,
+}
+
+impl Batch {
+    /// The rows, in the order of the file.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|span| {
+            let stored = &self.bytes[span.start as usize..];
+            let raw_key = &stored[..span.key as usize];
+            let raw_value = &stored[span.key as usize + usize::from(span.gap)..][..span.value as usize];
+            let head = &raw_value[usize::from(span.header)..];
+            Row {
+                class: span.class,
+                user_key: &raw_key[..raw_key.len() - usize::from(span.suffix)],
+                raw_key,
+                payload: match span.large {
+                    None => Payload::Inline(head),
+                    Some((place, length)) => Payload::Large { head, place, length },
+                },
+                raw_value,
+                offset: span.offset,
+            }
+        })
+    }
+
+    /// A piece of a large payload that precedes the rows.
+    pub fn piece(&self) -> Option<Piece<'_>> {
+        self.piece.map(|number| Piece { number, bytes: &self.bytes })
+    }
+
+    pub(super) fn clear(&mut self) {
+        // A row of a 16 MiB key must not leave every reused buffer that large.
+        if self.bytes.capacity() > 2 * BATCH_BYTES {
+            self.bytes = Vec::with_capacity(BATCH_BYTES);
+        }
+        self.bytes.clear();
+        self.rows.clear();
+        self.piece = None;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES || self.rows.len() >= BATCH_ROWS
+    }
+
+    /// Copies a row. `stored` is key, gap and value as they lie in the file, the value cut after the head if the
+    /// payload is `large`.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        class: Class,
+        stored: &[u8],
+        shape: &Shape,
+        large: Option<(Place, u64)>,
+        offset: u64,
+    ) {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(stored);
+        self.rows.push(Span {
+            class,
+            start,
+            key: shape.key as u32,
+            suffix: shape.suffix,
+            gap: shape.gap,
+            header: shape.header,
+            value: (stored.len() - shape.key - usize::from(shape.gap)) as u32,
+            large,
+            offset,
+        });
+    }
+
+    pub(super) fn set_piece(&mut self, number: u64, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.piece = Some(number);
+    }
+}

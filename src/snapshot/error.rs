@@ -1,0 +1,205 @@
+//! What can be wrong with a snapshot file, each with the byte offset at which it shows.
+//! Leaves rows that a family cannot read to `family::Malformed`, and exit statuses to the binary.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::hlc::Hlc;
+use super::readable::Readable;
+
+/// A snapshot that cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The operating system failed to open or read the file.
+    #[error("cannot read {name}")]
+    Io {
+        /// The file as given.
+        name: String,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The bytes contradict the format.
+    #[error("{name} is corrupt at byte {offset}: {what}")]
+    Corrupt {
+        /// The file as given.
+        name: String,
+        /// Where the offending row or field begins, in bytes from the start of the file.
+        offset: u64,
+        /// What is wrong.
+        what: Corruption,
+    },
+    /// The file ends in the middle of something.
+    #[error("{name} is truncated: it ends at byte {end}, inside the {inside} that begins at byte {offset}")]
+    Truncated {
+        /// The file as given.
+        name: String,
+        /// Where the unfinished part begins.
+        offset: u64,
+        /// Where the file ends.
+        end: u64,
+        /// What is unfinished.
+        inside: &'static str,
+    },
+    /// A newer version wrote the file, or it is of a kind that is not read yet.
+    #[error("{name} cannot be read by this version of ekvsnap (byte {offset}): {what}")]
+    Unsupported {
+        /// The file as given.
+        name: String,
+        /// Where the unknown part begins.
+        offset: u64,
+        /// What it is.
+        what: Unsupported,
+    },
+    /// The read timestamp lies before the oldest retained version.
+    #[error(
+        "history before {oldest} is gone from {name}: it was asked for at {asked}, \
+         and older versions may have been compacted away"
+    )]
+    HistoryGone {
+        /// The file as given.
+        name: String,
+        /// The read timestamp asked for.
+        asked: Hlc,
+        /// The file's `min_retained_ts`.
+        oldest: Hlc,
+    },
+    /// A name that marks an unfinished write.
+    #[error("{} is an unfinished write of a node (*.fsm.tmp) and never holds a whole snapshot", .0.display())]
+    Unfinished(PathBuf),
+    /// A directory without any finished snapshot.
+    #[error("no finished snapshot (*.fsm) in {}", .0.display())]
+    NothingIn(PathBuf),
+    /// Two inputs of one Raft group.
+    #[error(
+        "{} and {} are snapshots of one Raft group: two moments of one store; give only one of them",
+        .0.display(), .1.display()
+    )]
+    OneGroupTwice(PathBuf, PathBuf),
+}
+
+/// How bytes can contradict the format. Keys are cut to a readable length.
+#[derive(Debug, thiserror::Error)]
+pub enum Corruption {
+    /// The first bytes are no magic of any version.
+    #[error("it begins with {0}, which is no snapshot header or body")]
+    NotASnapshot(String),
+    /// `EKVTHLC2` length outside its range.
+    #[error("the header says that {0} bytes follow; 16 to 1024 are allowed")]
+    HeaderLength(u16),
+    /// A key or value length above its limit.
+    #[error("a {field} of {length} bytes; at most {limit} are allowed")]
+    TooLong {
+        /// Which length it is.
+        field: &'static str,
+        /// The length in the file, in bytes (or versions).
+        length: u64,
+        /// The limit it exceeds.
+        limit: u64,
+    },
+    /// A raw key that does not come after the one before it.
+    #[error("row {key} does not come after the row before it, {previous}")]
+    OutOfOrder {
+        /// The offending raw key.
+        key: String,
+        /// The raw key before it.
+        previous: String,
+    },
+    /// A versioned raw key without room for its timestamp.
+    #[error("row key {0} has no room for a commit timestamp")]
+    ShortKey(String),
+    /// A versioned value without room for its header.
+    #[error("the value of row {key} has {length} bytes; a version header alone has 9")]
+    ShortValue {
+        /// The row.
+        key: String,
+        /// The value's length in bytes.
+        length: u64,
+    },
+    /// An operational row of the wrong size.
+    #[error("the value of {key} has {length} bytes instead of 8")]
+    OperationalValue {
+        /// The row.
+        key: String,
+        /// The value's length in bytes.
+        length: u64,
+    },
+    /// A tombstone byte other than 0 and 1.
+    #[error("a tombstone mark of {mark} on key {key}; only 0 and 1 are known")]
+    TombstoneMark {
+        /// The user key.
+        key: String,
+        /// The byte found.
+        mark: u8,
+    },
+    /// Two versions of one key with one timestamp.
+    #[error("key {key} has two versions of commit timestamp {commit_ts}")]
+    TwinVersions {
+        /// The user key.
+        key: String,
+        /// The shared commit timestamp (HLC).
+        commit_ts: u64,
+    },
+    /// The CRC-32C footer disagrees.
+    #[error("the CRC-32C of the file is {computed:08x}, its footer says {footer:08x}")]
+    Footer {
+        /// Over the bytes read.
+        computed: u32,
+        /// As stored.
+        footer: u32,
+    },
+    /// The IEEE checksum of an `EKVMVCC2` body disagrees.
+    #[error("the CRC-32 of the body is {computed:08x}, its header says {stored:08x}")]
+    BodyChecksum {
+        /// Over the bytes read.
+        computed: u32,
+        /// As stored.
+        stored: u32,
+    },
+}
+
+/// What a version of ekvsnap may meet without being able to read it.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsupported {
+    /// A header magic of a later version.
+    #[error("a header {0}, written by a newer version of elastickv")]
+    Header(String),
+    /// The SST bundle body.
+    #[error(
+        "an SST bundle (EKVSSTI1), which this version does not read yet; \
+         a snapshot taken without ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT is read"
+    )]
+    SstBundle,
+    /// A body magic of a later version.
+    #[error("a body of format {0}, written by a newer version of elastickv")]
+    Body(String),
+    /// An `EKVMVCC2` body of another version.
+    #[error("an EKVMVCC2 body of version {0}; only version 1 is known")]
+    MvccVersion(u32),
+    /// Flag bits that are reserved.
+    #[error("row {key} has the reserved flag bits {bits:#04x} set")]
+    Flags {
+        /// The row's raw key.
+        key: String,
+        /// The bits that should be zero.
+        bits: u8,
+    },
+    /// An encrypted payload.
+    #[error("the value of row {0} is encrypted, and this version cannot decrypt yet")]
+    Encrypted(String),
+}
+
+/// A key in readable form, for an error.
+pub(super) fn readable(key: &[u8]) -> String {
+    Readable(key).to_string()
+}
+
+/// Magic bytes in readable form, for an error.
+pub(super) struct Magic<'a>(pub &'a [u8]);
+
+impl fmt::Display for Magic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}

@@ -1,0 +1,194 @@
+//! Bytes in, once and in order: a window over a file or standard input that a parser looks through, with the
+//! CRC-32C of everything consumed computed on the way (`docs/format/snapshot.md` section 1.2).
+//! Knows no format; which bytes are a row is for the bodies to say.
+
+use std::io::{self, Read};
+
+use super::error::{Corruption, SnapshotError, Unsupported};
+use super::limits::WINDOW_BYTES;
+
+/// A reading window. `peek` makes bytes visible, `consume` moves past them.
+pub struct Input {
+    source: Box<dyn Read + Send>,
+    name: String,
+    window: Vec<u8>,
+    /// Where the next byte to parse lies in the window, and where the bytes read so far end.
+    at: usize,
+    filled: usize,
+    /// Offset of the window's first byte in the file.
+    base: u64,
+    /// Bytes of the window before this place are in the checksums already.
+    summed: usize,
+    crc: u32,
+    ieee: Option<crc32fast::Hasher>,
+    ended: bool,
+}
+
+impl Input {
+    /// Reads `source`; `name` stands in errors.
+    pub fn new(source: Box<dyn Read + Send>, name: String) -> Self {
+        Self {
+            source,
+            name,
+            window: vec![0; WINDOW_BYTES],
+            at: 0,
+            filled: 0,
+            base: 0,
+            summed: 0,
+            crc: 0,
+            ieee: None,
+            ended: false,
+        }
+    }
+
+    /// The file as given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Offset of the next byte to parse, in bytes from the start of the file.
+    pub fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+
+    /// The next bytes, at least `n` of them unless the file ends before.
+    #[inline]
+    pub fn peek(&mut self, n: usize) -> Result<&[u8], SnapshotError> {
+        if self.filled - self.at < n {
+            self.refill(n)?;
+        }
+        Ok(&self.window[self.at..self.filled])
+    }
+
+    /// Moves past `n` bytes that `peek` has shown.
+    #[inline]
+    pub fn consume(&mut self, n: usize) {
+        debug_assert!(n <= self.filled - self.at);
+        self.at += n;
+    }
+
+    /// Moves past `n` bytes, however many they are, and returns false if the file ends before.
+    pub fn skip(&mut self, mut n: u64) -> Result<bool, SnapshotError> {
+        loop {
+            let step = n.min((self.filled - self.at) as u64);
+            self.at += step as usize;
+            n -= step;
+            if n == 0 {
+                return Ok(true);
+            }
+            if self.peek(1)?.is_empty() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// CRC-32C of everything consumed so far.
+    pub fn crc32c(&mut self) -> u32 {
+        self.sum();
+        self.crc
+    }
+
+    /// Begins a CRC-32 (IEEE) over what is consumed from here on.
+    pub fn begin_ieee(&mut self) {
+        self.sum();
+        self.ieee = Some(crc32fast::Hasher::new());
+    }
+
+    /// The CRC-32 (IEEE) since [`Self::begin_ieee`]; 0 if that was never called.
+    pub fn ieee(&mut self) -> u32 {
+        self.sum();
+        self.ieee.clone().map_or(0, crc32fast::Hasher::finalize)
+    }
+
+    /// An error that names this file and an offset in it.
+    pub fn corrupt(&self, offset: u64, what: Corruption) -> SnapshotError {
+        SnapshotError::Corrupt { name: self.name.clone(), offset, what }
+    }
+
+    /// An error that names this file and an offset in it.
+    pub fn unsupported(&self, offset: u64, what: Unsupported) -> SnapshotError {
+        SnapshotError::Unsupported { name: self.name.clone(), offset, what }
+    }
+
+    /// An error for a file that ends inside the part that begins at `offset`.
+    pub fn truncated(&self, offset: u64, inside: &'static str) -> SnapshotError {
+        SnapshotError::Truncated {
+            name: self.name.clone(),
+            offset,
+            end: self.base + self.filled as u64,
+            inside,
+        }
+    }
+
+    fn sum(&mut self) {
+        let fresh = &self.window[self.summed..self.at];
+        self.crc = crc32c::crc32c_append(self.crc, fresh);
+        if let Some(ieee) = &mut self.ieee {
+            ieee.update(fresh);
+        }
+        self.summed = self.at;
+    }
+
+    #[cold]
+    fn refill(&mut self, n: usize) -> Result<(), SnapshotError> {
+        self.sum();
+        self.window.copy_within(self.at..self.filled, 0);
+        self.base += self.at as u64;
+        self.filled -= self.at;
+        (self.at, self.summed) = (0, 0);
+        if self.window.len() != n.max(WINDOW_BYTES) && self.filled <= n.max(WINDOW_BYTES) {
+            self.window.resize(n.max(WINDOW_BYTES), 0);
+            self.window.shrink_to_fit();
+        }
+        while !self.ended && self.filled < self.window.len() {
+            match self.source.read(&mut self.window[self.filled..]) {
+                Ok(0) => self.ended = true,
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(SnapshotError::Io { name: self.name.clone(), source }),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Hands out the bytes in pieces of the given sizes, over and over.
+    struct Dribble(Vec<u8>, usize, Vec<usize>);
+
+    impl Read for Dribble {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let piece = self.2[self.1 % self.2.len()];
+            self.1 += 1;
+            let n = piece.min(out.len()).min(self.0.len());
+            out[..n].copy_from_slice(&self.0[..n]);
+            self.0.drain(..n);
+            Ok(n)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_is_seen_once_and_summed_however_the_source_dribbles(
+            bytes in proptest::collection::vec(any::<u8>(), 0..2000),
+            pieces in proptest::collection::vec(1usize..70, 1..8),
+            steps in proptest::collection::vec((1usize..90, any::<bool>()), 1..200),
+        ) {
+            let mut input = Input::new(Box::new(Dribble(bytes.clone(), 0, pieces)), "test".into());
+            let mut seen = Vec::new();
+            for (n, skip) in steps {
+                let (from, shown) = (input.offset() as usize, input.peek(n).unwrap().to_vec());
+                prop_assert!(shown.len() >= n.min(bytes.len() - from));
+                prop_assert!(bytes[from..].starts_with(&shown));
+                let step = n.min(shown.len());
+                seen.extend_from_slice(&shown[..step]);
+                if skip { prop_assert!(input.skip(step as u64).unwrap()) } else { input.consume(step) }
+                prop_assert_eq!(input.crc32c(), crc32c::crc32c(&seen));
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Every bound of the snapshot room, named. A length read from a file is compared with one of these before
+//! anything is allocated for it. Leaves the bounds of the dump (file names) to `dump::name`.
+
+/// Longest raw key accepted, in bytes (`docs/format/snapshot.md` section 2).
+pub const MAX_KEY_BYTES: u64 = 16 << 20;
+
+/// Longest raw key that the node's own restore accepts, in bytes: 1 MiB of user key and the 8-byte timestamp.
+/// Longer ones are read and counted as `oversize_key` (`docs/format/snapshot.md` section 2).
+pub const RESTORABLE_KEY_BYTES: u64 = (1 << 20) + 8;
+
+/// Longest stored value accepted, in bytes: 256 MiB of payload, the 9-byte version header and the 34-byte
+/// encryption envelope (`docs/format/snapshot.md` section 2).
+pub const MAX_VALUE_BYTES: u64 = (256 << 20) + 9 + 34;
+
+/// Longest user key of an `EKVMVCC2` body, in bytes (`docs/format/snapshot.md` section 3).
+pub const MAX_MVCC_KEY_BYTES: u64 = 1 << 20;
+
+/// Most versions of one key in an `EKVMVCC2` body (`docs/format/snapshot.md` section 3).
+pub const MAX_MVCC_VERSIONS: u64 = 1 << 20;
+
+/// Longest value of an `EKVMVCC2` body, in bytes (`docs/format/snapshot.md` section 3).
+pub const MAX_MVCC_VALUE_BYTES: u64 = 256 << 20;
+
+/// Shortest and longest rest of an `EKVTHLC2` header, in bytes (`docs/format/snapshot.md` section 1.1).
+pub const HLC2_BYTES: std::ops::RangeInclusive<u16> = 16..=1024;
+
+/// Payloads longer than this, in bytes, are handed on by reference instead of being copied.
+pub const INLINE_PAYLOAD_BYTES: usize = 32 << 10;
+
+/// How many bytes of a payload handed on by reference come with it, so that envelopes and magics can be read
+/// without going back to the file.
+pub const LARGE_HEAD_BYTES: usize = 64;
+
+/// Size of the reading window, in bytes. It grows only for a longer key, up to [`MAX_KEY_BYTES`].
+pub const WINDOW_BYTES: usize = 256 << 10;
+
+/// A batch is handed on once it holds this many bytes …
+pub const BATCH_BYTES: usize = 512 << 10;
+
+/// … or this many rows.
+pub const BATCH_ROWS: usize = 8 << 10;

@@ -1,0 +1,31 @@
+//! The snapshot room: from the bytes of a file to the visible rows in it.
+//!
+//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`), the rule that says
+//! which version of a key counts (`versions`), the classes rows are counted under (`namespace`), every bound on
+//! lengths (`limits`) and the question which files to read (`locate`). It knows no family and no database: what
+//! leaves it are batches of keys and payloads, each with its offset.
+
+mod batch;
+mod error;
+mod header;
+mod hlc;
+mod input;
+pub mod limits;
+mod locate;
+mod mvcc;
+mod namespace;
+mod operational;
+mod pebble;
+mod readable;
+mod reader;
+mod versions;
+
+pub use batch::{Batch, Payload, Piece, Place, Row, RowCounts, Skipped};
+pub use error::{Corruption, SnapshotError, Unsupported};
+pub use header::{BodyFormat, Header};
+pub use hlc::{Hlc, NotATimestamp, rfc3339};
+pub use locate::{Located, index_of, is_node_name, locate, newest_in};
+pub use namespace::Class;
+pub use readable::Readable;
+pub use reader::{Closing, Opening, Reader};
+pub use versions::{ReadAt, Verdict, Versions};

@@ -1,0 +1,266 @@
+//! A whole file, from its first byte to its footer, as batches of visible rows
+//! (`docs/format/snapshot.md` sections 1 and 5). The bodies read rows; this module puts the layers together,
+//! verifies the checksums, and says at the end what the file was.
+
+use std::io::Read;
+
+use super::batch::{Batch, Place, RowCounts, Shape};
+use super::error::{Corruption, SnapshotError};
+use super::header::{BodyFormat, Header, read_body_magic, read_header};
+use super::hlc::Hlc;
+use super::input::Input;
+use super::limits::BATCH_BYTES;
+use super::mvcc;
+use super::namespace::Class;
+use super::operational::OperationalFacts;
+use super::pebble;
+use super::versions::ReadAt;
+
+/// What the beginning of a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The HLC header, if there is one.
+    pub header: Option<Header>,
+    /// The format of the body.
+    pub body: BodyFormat,
+    /// Commit timestamp of the newest write; 0 in an empty state.
+    pub last_commit_ts: Hlc,
+}
+
+/// What is known of a file after its last byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// Rows read, by class and verdict.
+    pub counts: RowCounts,
+    /// Raw keys longer than the node's own restore accepts.
+    pub oversize_keys: u64,
+    /// Oldest timestamp at which the file can be read; 0 if it does not say.
+    pub min_retained_ts: Hlc,
+    /// Raft index applied last, if the file says so.
+    pub applied_index: Option<u64>,
+    /// The CRC-32C footer, verified; `None` if the file carries none.
+    pub crc32c: Option<u32>,
+    /// Length of the file in bytes.
+    pub bytes: u64,
+}
+
+/// Counters and facts that the bodies add to while they read.
+pub(super) struct Facts {
+    pub counts: RowCounts,
+    pub oversize_keys: u64,
+    pub operational: OperationalFacts,
+    /// Can the file be read again at an offset? Large payloads are then left where they are.
+    pub rereadable: bool,
+    numbers: u64,
+}
+
+impl Facts {
+    pub fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+}
+
+/// What a body did in one step.
+pub(super) enum Step {
+    /// It moved past a row or a version.
+    Row,
+    /// It stands at the first byte of a payload that has to be handed on in pieces.
+    Large(LargePayload),
+    /// It stands where the footer begins, or at the end.
+    End,
+}
+
+/// A large payload on its way out in pieces.
+pub(super) struct LargePayload {
+    pub number: u64,
+    pub length: u64,
+    pub remaining: u64,
+    /// The row that follows its last piece, unless the body hands that on later.
+    pub row: Option<PendingRow>,
+}
+
+/// A row that waits for its payload.
+pub(super) struct PendingRow {
+    pub class: Class,
+    pub stored: Vec<u8>,
+    pub shape: Shape,
+    pub offset: u64,
+}
+
+enum Body {
+    Pebble(pebble::Rows),
+    Mvcc { keys: mvcc::Keys, checksum: u32 },
+    Empty,
+}
+
+/// Reads one snapshot.
+pub struct Reader {
+    input: Input,
+    body: Body,
+    opening: Opening,
+    read_at: ReadAt,
+    facts: Facts,
+    large: Option<LargePayload>,
+    closing: Option<Closing>,
+}
+
+impl Reader {
+    /// Reads the beginning of a file, up to its first row. `name` stands in errors; `rereadable` says that the
+    /// file can be read again at an offset, so that large payloads are handed on as [`Place::File`].
+    ///
+    /// # Errors
+    /// Whatever keeps the beginning from being read: see [`SnapshotError`].
+    pub fn open(source: Box<dyn Read + Send>, name: String, rereadable: bool) -> Result<Self, SnapshotError> {
+        let mut input = Input::new(source, name);
+        let header = read_header(&mut input)?;
+        let format = read_body_magic(&mut input)?;
+        let mut operational = OperationalFacts::default();
+        let (body, last_commit_ts) = match format {
+            BodyFormat::Empty => (Body::Empty, Hlc(0)),
+            BodyFormat::Pebble => {
+                let last_commit_ts = pebble::read_last_commit_ts(&mut input)?;
+                (Body::Pebble(pebble::Rows::default()), last_commit_ts)
+            }
+            BodyFormat::Mvcc => {
+                let prelude = mvcc::read_prelude(&mut input)?;
+                operational.min_retained_ts = Some(prelude.min_retained_ts.0);
+                (
+                    Body::Mvcc { keys: mvcc::Keys::default(), checksum: prelude.checksum },
+                    prelude.last_commit_ts,
+                )
+            }
+        };
+        Ok(Self {
+            input,
+            body,
+            opening: Opening { header, body: format, last_commit_ts },
+            read_at: ReadAt { as_of: None, last_commit_ts },
+            facts: Facts {
+                counts: RowCounts::default(),
+                oversize_keys: 0,
+                operational,
+                rereadable,
+                numbers: 0,
+            },
+            large: None,
+            closing: None,
+        })
+    }
+
+    /// Looks at the store as it was at `as_of`. To be called before the first batch.
+    pub fn read_as_of(&mut self, as_of: Hlc) {
+        self.read_at.as_of = Some(as_of);
+    }
+
+    /// What the beginning of the file says.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// Rows read so far, by class and verdict.
+    pub fn counts(&self) -> &RowCounts {
+        &self.facts.counts
+    }
+
+    /// What is known of the file after its last byte; `None` before that.
+    pub fn closing(&self) -> Option<&Closing> {
+        self.closing.as_ref()
+    }
+
+    /// Fills a batch with the next visible rows, or with a piece of a large payload; false once the file has been
+    /// read to its end and its checksums have been found right.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`]. A read timestamp below `min_retained_ts` shows where the file says so, which may be
+    /// at its end.
+    pub fn fill(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
+        batch.clear();
+        if self.closing.is_some() {
+            return Ok(false);
+        }
+        while !batch.is_full() {
+            if let Some(large) = self.large.take() {
+                if large.remaining > 0 {
+                    self.piece(large, batch)?;
+                    break;
+                }
+                if let Some(row) = large.row {
+                    let place = Place::Pieces { number: large.number };
+                    let large = Some((place, large.length));
+                    batch.push(row.class, &row.stored, &row.shape, large, row.offset);
+                }
+            }
+            let (input, facts) = (&mut self.input, &mut self.facts);
+            let step = match &mut self.body {
+                Body::Pebble(rows) => rows.step(input, &self.read_at, facts, batch)?,
+                Body::Mvcc { keys, .. } => keys.step(input, &self.read_at, facts, batch)?,
+                Body::Empty => Step::End,
+            };
+            match step {
+                Step::Row => {}
+                Step::Large(large) => {
+                    self.large = Some(large);
+                    break;
+                }
+                Step::End => {
+                    self.close()?;
+                    break;
+                }
+            }
+        }
+        batch.offset = self.input.offset();
+        Ok(true)
+    }
+
+    fn piece(&mut self, mut large: LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
+        let start = self.input.offset();
+        let shown = self.input.peek(1)?;
+        let bytes = (shown.len() as u64).min(large.remaining).min(BATCH_BYTES as u64) as usize;
+        if bytes == 0 {
+            return Err(self.input.truncated(start, "value"));
+        }
+        batch.set_piece(large.number, &shown[..bytes]);
+        self.input.consume(bytes);
+        large.remaining -= bytes as u64;
+        self.large = Some(large);
+        Ok(())
+    }
+
+    /// Verifies what stands after the last row: nothing, or the footer.
+    fn close(&mut self) -> Result<(), SnapshotError> {
+        let start = self.input.offset();
+        let computed = self.input.crc32c();
+        if let Body::Mvcc { checksum: stored, .. } = self.body {
+            let computed = self.input.ieee();
+            if computed != stored {
+                return Err(self.input.corrupt(start, Corruption::BodyChecksum { computed, stored }));
+            }
+        }
+        let crc32c = match *self.input.peek(5)? {
+            [] => None,
+            [a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
+            _ => return Err(self.input.truncated(start, "footer")),
+        };
+        if let Some(footer) = crc32c {
+            if footer != computed {
+                return Err(self.input.corrupt(start, Corruption::Footer { computed, footer }));
+            }
+            self.input.consume(4);
+        }
+        let oldest = Hlc(self.facts.operational.min_retained_ts.unwrap_or(0));
+        if let Some(asked) = self.read_at.as_of.filter(|asked| *asked < oldest) {
+            let name = self.input.name().to_owned();
+            return Err(SnapshotError::HistoryGone { name, asked, oldest });
+        }
+        self.closing = Some(Closing {
+            counts: self.facts.counts.clone(),
+            oversize_keys: self.facts.oversize_keys,
+            min_retained_ts: oldest,
+            applied_index: self.facts.operational.applied_index,
+            crc32c,
+            bytes: self.input.offset(),
+        });
+        Ok(())
+    }
+}

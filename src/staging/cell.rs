@@ -1,0 +1,108 @@
+//! Rust values as the schema holds them: unsigned 64-bit numbers, text where bytes are text, references to large
+//! values. The reasons stand in the migrations.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+
+/// A u64 whose order SQL keeps: INTEGER while it fits, 20 decimal digits of text above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct U64(pub u64);
+
+impl ToSql for U64 {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match i64::try_from(self.0) {
+            Ok(number) => number.into(),
+            Err(_) => Value::Text(format!("{:020}", self.0)).into(),
+        })
+    }
+}
+
+impl FromSql for U64 {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Integer(number) => u64::try_from(number).ok(),
+            ValueRef::Text(digits) => str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()),
+            _ => return Err(FromSqlError::InvalidType),
+        }
+        .map(Self)
+        .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// One value on its way into a table, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'a>(pub ValueRef<'a>);
+
+impl<'a> Cell<'a> {
+    /// Bytes that stay bytes, so that they sort as bytes.
+    pub fn blob(bytes: &'a [u8]) -> Self {
+        Self(ValueRef::Blob(bytes))
+    }
+
+    /// Bytes as TEXT where they are text.
+    pub fn text_or_blob(bytes: &'a [u8]) -> Self {
+        Self(if is_text(bytes) { ValueRef::Text(bytes) } else { ValueRef::Blob(bytes) })
+    }
+
+    /// A number.
+    pub fn integer(number: i64) -> Self {
+        Self(ValueRef::Integer(number))
+    }
+
+    /// A number or NULL.
+    pub fn optional(number: Option<i64>) -> Self {
+        Self(number.map_or(ValueRef::Null, ValueRef::Integer))
+    }
+
+    /// A yes or no as 1 or 0.
+    pub fn flag(flag: bool) -> Self {
+        Self::integer(i64::from(flag))
+    }
+
+    /// A double; NaN becomes NULL, as SQLite has it.
+    pub fn real(number: f64) -> Self {
+        Self(if number.is_nan() { ValueRef::Null } else { ValueRef::Real(number) })
+    }
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(self.0))
+    }
+}
+
+/// UTF-8 without NUL: what SQLite's text functions and people's terminals take whole.
+pub fn is_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && str::from_utf8(bytes).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    #[test]
+    fn unsigned_numbers_keep_their_order_in_sql() {
+        let numbers = [0, 1, i64::MAX as u64, 1 << 63, 9_999_999_999_999_999_999, 10_000_000_000_000_000_000, u64::MAX];
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (n ANY) STRICT").unwrap();
+        for number in numbers.iter().rev() {
+            db.execute("INSERT INTO t VALUES (?)", [U64(*number)]).unwrap();
+        }
+        let mut query = db.prepare("SELECT n FROM t ORDER BY n").unwrap();
+        let sorted: Vec<u64> = query.query_map([], |row| row.get(0).map(|U64(n)| n)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(sorted, numbers);
+    }
+
+    #[test]
+    fn a_score_keeps_every_bit_in_a_column_of_any_type() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE t (n ANY) STRICT").unwrap();
+        for score in [-0.0, 0.0, 1.0, 5e-324, f64::INFINITY, f64::NEG_INFINITY, -1.5e300] {
+            db.execute("DELETE FROM t", []).unwrap();
+            db.execute("INSERT INTO t VALUES (?)", [Cell::real(score)]).unwrap();
+            let back: f64 = db.query_row("SELECT n FROM t", [], |row| row.get(0)).unwrap();
+            assert_eq!(back.to_bits(), score.to_bits());
+        }
+        assert!(matches!(Cell::real(f64::NAN).0, ValueRef::Null));
+    }
+}

@@ -1,0 +1,122 @@
+//! Rows into tables, fifty to a prepared statement: a statement costs more than a row, so rows share one.
+//! Knows no table; families name theirs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Statement};
+
+use super::cell::Cell;
+use crate::snapshot::Readable;
+
+/// Rows to a statement.
+const ROWS: usize = 50;
+
+/// A row that stood in its table already: one row key is visible in two files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// Where.
+    pub table: String,
+    /// The collection, in tables whose primary key begins with one.
+    pub collection: Option<i64>,
+    /// The last column of the primary key, in readable form.
+    pub part: String,
+}
+
+/// The duplicates that statements have met since they were last drained.
+#[derive(Clone, Default)]
+pub struct Duplicates(Arc<Mutex<Vec<Duplicate>>>);
+
+impl Duplicates {
+    /// Takes all of them out. Bounded by the rows of one statement, if called after each.
+    pub fn drain(&self) -> Vec<Duplicate> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds the SQL function by which a statement reports a duplicate; to be called once per connection.
+    pub(super) fn register(connection: &Connection) -> rusqlite::Result<Self> {
+        let duplicates = Self::default();
+        let seen = duplicates.clone();
+        connection.create_scalar_function("note_duplicate", 4, FunctionFlags::SQLITE_UTF8, move |context| {
+            let part = match context.get_raw(3) {
+                ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Readable(bytes).to_string(),
+                ValueRef::Integer(number) => number.to_string(),
+                ValueRef::Real(_) | ValueRef::Null => String::new(),
+            };
+            let duplicate = Duplicate { table: context.get(1)?, collection: context.get(2)?, part };
+            seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(duplicate);
+            context.get::<i64>(0)
+        })?;
+        Ok(duplicates)
+    }
+}
+
+/// A table to insert into.
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, the primary key first.
+    pub columns: &'static [&'static str],
+    /// How many of them are the primary key.
+    pub key: usize,
+}
+
+/// Collects rows for one table. A row whose primary key is there already is noted in [`Duplicates`] and changes
+/// nothing: the first one counts.
+pub struct BulkInsert<'c> {
+    statement: Statement<'c>,
+    columns: usize,
+    bound: usize,
+}
+
+impl<'c> BulkInsert<'c> {
+    /// Prepares the statement. The table's columns must include `source`.
+    ///
+    /// # Errors
+    /// A table that is not in the schema.
+    pub fn new(connection: &'c Connection, table: &Table) -> rusqlite::Result<Self> {
+        let Table { name, columns, key } = table;
+        let slots = vec![format!("({})", vec!["?"; columns.len()].join(",")); ROWS].join(",");
+        let collection = if *key > 1 { columns[0] } else { "NULL" };
+        // Slots left empty by the last rows of a batch are NULL; no table allows that, and IGNORE passes over them.
+        let sql = format!(
+            "INSERT OR IGNORE INTO {name} ({}) VALUES {slots} ON CONFLICT ({}) DO UPDATE SET source = \
+             note_duplicate(source, '{name}', {collection}, {})",
+            columns.join(","),
+            columns[..*key].join(","),
+            columns[key - 1],
+        );
+        Ok(Self { statement: connection.prepare(&sql)?, columns: columns.len(), bound: 0 })
+    }
+
+    /// Takes one row; every fiftieth goes to the table together with those before it.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    #[inline]
+    pub fn push<const COLUMNS: usize>(&mut self, row: [Cell<'_>; COLUMNS]) -> rusqlite::Result<()> {
+        debug_assert_eq!(COLUMNS, self.columns);
+        let first = self.bound * self.columns + 1;
+        for (i, cell) in row.into_iter().enumerate() {
+            self.statement.raw_bind_parameter(first + i, cell)?;
+        }
+        self.bound += 1;
+        if self.bound == ROWS { self.flush() } else { Ok(()) }
+    }
+
+    /// Sends the rows taken so far to the table.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn flush(&mut self) -> rusqlite::Result<()> {
+        if self.bound > 0 {
+            self.statement.raw_execute()?;
+            if self.bound < ROWS {
+                self.statement.clear_bindings();
+            }
+            self.bound = 0;
+        }
+        Ok(())
+    }
+}
