@@ -120,3 +120,132 @@ CREATE TABLE redis_type_conflict (
     winner  TEXT NOT NULL,                  -- the type that is
     PRIMARY KEY (key, type)
 ) STRICT, WITHOUT ROWID;
+
+-- What can be said of a collection: where its contents stand, what it should hold and what it holds, when it
+-- expires. Rows that make no collection (stream entries without meta) have a NULL rank.
+CREATE VIEW redis_collection_state AS
+SELECT
+    c.id,
+    c.key,
+    c.key_is_text,
+    c.type,
+    CASE
+        WHEN c.type = 'stream' THEN iif(c.meta_length IS NOT NULL, 11, iif(c.blob_id IS NOT NULL, 12, NULL))
+        WHEN c.elements > 0 OR c.meta_length IS NOT NULL OR c.has_delta
+            THEN CASE c.type WHEN 'list' THEN 4 WHEN 'hash' THEN 5 WHEN 'set' THEN 6 ELSE 7 END
+        ELSE CASE c.type WHEN 'hash' THEN 8 WHEN 'set' THEN 9 ELSE 10 END
+    END AS rank,
+    CASE
+        WHEN c.type = 'stream' THEN iif(c.meta_length IS NOT NULL, c.id, c.blob_id)
+        ELSE iif(c.elements > 0 OR c.blob_id IS NULL, c.id, c.blob_id)
+    END AS contents,
+    CASE
+        WHEN c.type = 'stream' AND c.meta_length IS NULL THEN c.blob_elements
+        WHEN c.type = 'stream' AND (c.stream_trimmed_ms, c.stream_trimmed_seq) <> (0, 0) THEN (
+            SELECT count(*) FROM redis_stream_entry e
+            WHERE e.collection = c.id AND (e.ms, e.seq) > (c.stream_trimmed_ms, c.stream_trimmed_seq))
+        WHEN c.type = 'stream' OR c.elements > 0 OR c.blob_id IS NULL THEN c.elements
+        ELSE c.blob_elements
+    END AS found,
+    iif(c.elements > 0 OR c.blob_id IS NULL, c.nan_scores, c.blob_nan_scores) AS nan_scores,
+    CASE
+        WHEN NOT c.has_delta THEN c.meta_length
+        -- Summed in halves: no sum of deltas, however hostile, overflows.
+        ELSE (SELECT CAST(max(0, min(9223372036854775807.0,
+                  coalesce(c.meta_length, 0) + sum(d.length_delta >> 32) * 4294967296
+                  + sum(d.length_delta & 4294967295))) AS INTEGER)
+              FROM redis_delta d WHERE d.collection = c.id)
+    END AS declared,
+    CASE
+        WHEN c.meta_expire_at_ms IS NOT NULL THEN nullif(c.meta_expire_at_ms, 0)
+        ELSE (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = c.key)
+    END AS expire_at_ms,
+    c.elements,
+    c.has_delta,
+    c.meta_length,
+    c.blob_id,
+    c.stream_last_ms,
+    c.stream_last_seq,
+    c.stream_trimmed_ms,
+    c.stream_trimmed_seq
+FROM redis_collection c;
+
+-- Every type that a key has rows of; the smallest rank is the type that a client sees.
+CREATE VIEW redis_type AS
+SELECT key, 'string' AS type, 1 AS rank FROM redis_string
+UNION ALL SELECT key, 'hll', 2 FROM redis_hll
+UNION ALL SELECT key, 'bare string', 3 FROM redis_bare_string
+UNION ALL SELECT key, type, rank FROM redis_collection_state WHERE rank IS NOT NULL;
+
+-- The keys of the dump.
+CREATE VIEW redis_exported_string AS
+SELECT key, key_is_text, value,
+    iif(envelope, expire_at_ms, (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = s.key)) AS expire_at_ms
+FROM redis_string s
+UNION ALL
+SELECT key, key_is_text, value, (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = b.key)
+FROM redis_bare_string b
+WHERE NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = b.key AND c.type = 'bare string');
+
+CREATE VIEW redis_exported_hll AS
+SELECT key, key_is_text, value,
+    iif(envelope, expire_at_ms, (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = h.key)) AS expire_at_ms
+FROM redis_hll h
+WHERE NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = h.key AND c.type = 'hll');
+
+CREATE VIEW redis_exported_collection AS
+SELECT * FROM redis_collection_state s
+WHERE rank IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = s.key AND c.type = s.type);
+
+-- For people: every key of the dump, as text where it is text and as a blob literal where it is not.
+CREATE VIEW redis_keys AS
+SELECT
+    iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key,
+    type,
+    elements,
+    declared,
+    strftime('%Y-%m-%dT%H:%M:%fZ', expire_at_ms / 1000.0, 'unixepoch') AS expires,
+    expire_at_ms,
+    hex(key) AS key_hex
+FROM (
+    SELECT key, key_is_text, 'string' AS type, NULL AS elements, NULL AS declared, expire_at_ms
+    FROM redis_exported_string
+    UNION ALL
+    SELECT key, key_is_text, 'hll', NULL, NULL, expire_at_ms FROM redis_exported_hll
+    UNION ALL
+    SELECT key, key_is_text, type, found, declared, expire_at_ms FROM redis_exported_collection
+);
+
+CREATE VIEW ttl AS
+SELECT key, type, expires, expire_at_ms FROM redis_keys WHERE expire_at_ms IS NOT NULL;
+
+-- Collections that hold more or fewer elements than their meta row and deltas say.
+CREATE VIEW mismatches AS
+SELECT key, type, declared, elements, key_hex FROM redis_keys WHERE declared <> elements;
+
+CREATE VIEW redis_hash_fields AS
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, CAST(f.name AS TEXT) AS name, f.value,
+    hex(f.name) AS name_hex
+FROM redis_exported_collection s JOIN redis_hash_field f ON f.collection = s.contents WHERE s.type = 'hash';
+
+CREATE VIEW redis_set_members AS
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, CAST(m.member AS TEXT) AS member,
+    hex(m.member) AS member_hex
+FROM redis_exported_collection s JOIN redis_set_member m ON m.collection = s.contents WHERE s.type = 'set';
+
+CREATE VIEW redis_zset_members AS
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, CAST(m.member AS TEXT) AS member, m.score,
+    hex(m.member) AS member_hex
+FROM redis_exported_collection s JOIN redis_zset_member m ON m.collection = s.contents WHERE s.type = 'zset';
+
+CREATE VIEW redis_list_items AS
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, i.seq, i.item
+FROM redis_exported_collection s JOIN redis_list_item i ON i.collection = s.contents WHERE s.type = 'list';
+
+CREATE VIEW redis_stream_entries AS
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, e.ms, e.seq, e.fields
+FROM redis_exported_collection s JOIN redis_stream_entry e ON e.collection = s.contents
+WHERE s.type = 'stream'
+    AND (s.stream_trimmed_ms IS NULL OR (s.stream_trimmed_ms, s.stream_trimmed_seq) = (0, 0)
+        OR (e.ms, e.seq) > (s.stream_trimmed_ms, s.stream_trimmed_seq));

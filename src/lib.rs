@@ -3,7 +3,18 @@
 //!
 //! The rooms, from left to right; each knows only what its left neighbour hands on:
 //! * [`snapshot`]: the file's layers, its checksums, and which version of a key counts;
+//! * [`staging`]: the SQLite database that holds the visible rows;
+//! * [`family`]: what rows mean, the tables they go to, and the queries that give them back, per family;
 //! * [`dump`]: the files of the tree: names, JSON, manifest, checksums.
+//!
+//! Two runs lead through them: [`load`] from snapshots to a staging database, [`export`] from there to a tree.
 
 pub mod dump;
+pub mod error;
+pub mod export;
+pub mod family;
+pub mod load;
+pub mod progress;
+pub mod report;
 pub mod snapshot;
+pub mod staging;

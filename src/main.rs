@@ -1,2 +1,7 @@
-//! t
-fn main() {}
+//! The `ekvsnap` command: arguments in, one command run, outcome mapped to an exit status.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -9,6 +9,8 @@ pub mod json;
 pub mod keymap;
 pub mod manifest;
 pub mod name;
+pub mod target;
+pub mod tree;
 pub mod ttl_list;
 
 /// Appends two lower-case hex digits per byte.

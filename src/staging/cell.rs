@@ -11,7 +11,7 @@ impl ToSql for U64 {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match i64::try_from(self.0) {
             Ok(number) => number.into(),
-            Err(_) => Value::Text(format!("{:020}", self.0)).into(),
+            Err(_) => ToSqlOutput::Owned(Value::Text(format!("{:020}", self.0))),
         })
     }
 }
@@ -82,14 +82,16 @@ mod tests {
 
     #[test]
     fn unsigned_numbers_keep_their_order_in_sql() {
-        let numbers = [0, 1, i64::MAX as u64, 1 << 63, 9_999_999_999_999_999_999, 10_000_000_000_000_000_000, u64::MAX];
+        let numbers =
+            [0, 1, i64::MAX as u64, 1 << 63, 9_999_999_999_999_999_999, 10_000_000_000_000_000_000, u64::MAX];
         let db = Connection::open_in_memory().unwrap();
         db.execute_batch("CREATE TABLE t (n ANY) STRICT").unwrap();
         for number in numbers.iter().rev() {
             db.execute("INSERT INTO t VALUES (?)", [U64(*number)]).unwrap();
         }
         let mut query = db.prepare("SELECT n FROM t ORDER BY n").unwrap();
-        let sorted: Vec<u64> = query.query_map([], |row| row.get(0).map(|U64(n)| n)).unwrap().map(Result::unwrap).collect();
+        let sorted: Vec<u64> =
+            query.query_map([], |row| row.get(0).map(|U64(n)| n)).unwrap().map(Result::unwrap).collect();
         assert_eq!(sorted, numbers);
     }
 

@@ -38,16 +38,21 @@ impl Duplicates {
     pub(super) fn register(connection: &Connection) -> rusqlite::Result<Self> {
         let duplicates = Self::default();
         let seen = duplicates.clone();
-        connection.create_scalar_function("note_duplicate", 4, FunctionFlags::SQLITE_UTF8, move |context| {
-            let part = match context.get_raw(3) {
-                ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Readable(bytes).to_string(),
-                ValueRef::Integer(number) => number.to_string(),
-                ValueRef::Real(_) | ValueRef::Null => String::new(),
-            };
-            let duplicate = Duplicate { table: context.get(1)?, collection: context.get(2)?, part };
-            seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(duplicate);
-            context.get::<i64>(0)
-        })?;
+        connection.create_scalar_function(
+            "note_duplicate",
+            4,
+            FunctionFlags::SQLITE_UTF8,
+            move |context| {
+                let part = match context.get_raw(3) {
+                    ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Readable(bytes).to_string(),
+                    ValueRef::Integer(number) => number.to_string(),
+                    ValueRef::Real(_) | ValueRef::Null => String::new(),
+                };
+                let duplicate = Duplicate { table: context.get(1)?, collection: context.get(2)?, part };
+                seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(duplicate);
+                context.get::<i64>(0)
+            },
+        )?;
         Ok(duplicates)
     }
 }
@@ -60,10 +65,20 @@ pub struct Table {
     pub columns: &'static [&'static str],
     /// How many of them are the primary key.
     pub key: usize,
+    /// What to do with a row whose primary key is there already.
+    pub conflict: Conflict,
 }
 
-/// Collects rows for one table. A row whose primary key is there already is noted in [`Duplicates`] and changes
-/// nothing: the first one counts.
+/// What to do with a row whose primary key is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The first one counts, the other is noted in [`Duplicates`]. For tables with a column `source`.
+    Note,
+    /// There cannot be one: an error.
+    Refuse,
+}
+
+/// Collects rows for one table.
 pub struct BulkInsert<'c> {
     statement: Statement<'c>,
     columns: usize,
@@ -76,17 +91,19 @@ impl<'c> BulkInsert<'c> {
     /// # Errors
     /// A table that is not in the schema.
     pub fn new(connection: &'c Connection, table: &Table) -> rusqlite::Result<Self> {
-        let Table { name, columns, key } = table;
+        let Table { name, columns, key, conflict } = table;
         let slots = vec![format!("({})", vec!["?"; columns.len()].join(",")); ROWS].join(",");
         let collection = if *key > 1 { columns[0] } else { "NULL" };
-        // Slots left empty by the last rows of a batch are NULL; no table allows that, and IGNORE passes over them.
-        let sql = format!(
-            "INSERT OR IGNORE INTO {name} ({}) VALUES {slots} ON CONFLICT ({}) DO UPDATE SET source = \
-             note_duplicate(source, '{name}', {collection}, {})",
-            columns.join(","),
-            columns[..*key].join(","),
-            columns[key - 1],
-        );
+        let on_conflict = match conflict {
+            Conflict::Note => format!(
+                "ON CONFLICT ({}) DO UPDATE SET source = note_duplicate(source, '{name}', {collection}, {})",
+                columns[..*key].join(","),
+                columns[key - 1],
+            ),
+            Conflict::Refuse => String::new(),
+        };
+        let sql =
+            format!("INSERT OR IGNORE INTO {name} ({}) VALUES {slots} {on_conflict}", columns.join(","));
         Ok(Self { statement: connection.prepare(&sql)?, columns: columns.len(), bound: 0 })
     }
 
@@ -110,13 +127,19 @@ impl<'c> BulkInsert<'c> {
     /// # Errors
     /// Whatever SQLite says.
     pub fn flush(&mut self) -> rusqlite::Result<()> {
-        if self.bound > 0 {
-            self.statement.raw_execute()?;
-            if self.bound < ROWS {
-                self.statement.clear_bindings();
-            }
-            self.bound = 0;
+        if self.bound == 0 {
+            return Ok(());
         }
+        // Slots that the last rows do not fill are NULL; no table allows that, and IGNORE passes over them.
+        for slot in self.bound * self.columns..ROWS * self.columns {
+            self.statement.raw_bind_parameter(slot + 1, rusqlite::types::Null)?;
+        }
+        let taken = self.statement.raw_execute()?;
+        if taken != self.bound {
+            // Either the primary key is there already, or a column is NULL that must not be.
+            return Err(rusqlite::Error::StatementChangedRows(taken));
+        }
+        self.bound = 0;
         Ok(())
     }
 }

@@ -1,0 +1,200 @@
+//! Arguments that several commands share, and what they mean together.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use ekvsnap::family::ADAPTERS;
+use ekvsnap::load::{AsOf, Input, LoadOptions, OnError};
+use ekvsnap::snapshot::{Hlc, locate, newest_in, rfc3339};
+use jiff::Timestamp;
+
+use super::exit::UsageError;
+
+/// What to read.
+#[derive(Args)]
+pub struct Inputs {
+    /// Snapshot files (*.fsm), node data directories (the newest snapshot of every group), or - for standard input
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<PathBuf>,
+
+    /// A snapshot file; the same as naming it without an option
+    #[arg(long, value_name = "FILE")]
+    input: Vec<PathBuf>,
+
+    /// A directory of which the newest finished snapshot is read
+    #[arg(long, value_name = "DIR")]
+    input_snap_dir: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// The snapshots, in the order in which they are read.
+    pub fn locate(&self) -> anyhow::Result<Vec<Input>> {
+        let mut paths: Vec<PathBuf> = self.snapshots.iter().chain(&self.input).cloned().collect();
+        if let Some(directory) = &self.input_snap_dir {
+            paths.push(newest_in(directory)?);
+        }
+        if paths.is_empty() {
+            return Err(UsageError(
+                "no snapshot given: name files, a data directory, or - for standard input".into(),
+            )
+            .into());
+        }
+        let (stdin, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.as_os_str() == "-");
+        if stdin.len() > 1 {
+            return Err(UsageError("standard input (-) can be read only once".into()).into());
+        }
+        let mut inputs: Vec<Input> = locate(&files)?.into_iter().map(Input::File).collect();
+        inputs.extend(stdin.first().map(|_| Input::Stdin));
+        Ok(inputs)
+    }
+
+    /// The paths as given, which an output must not replace.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.snapshots.iter().chain(&self.input).chain(&self.input_snap_dir).cloned().collect()
+    }
+}
+
+/// How to read.
+#[derive(Args)]
+pub struct LoadArgs {
+    /// Read the store as it was at this moment: an HLC timestamp, an RFC 3339 time, or `consistent` for the smallest
+    /// last commit timestamp of several groups. Commit timestamps run some seconds ahead of the wall clock, so a wall
+    /// time can miss the last seconds before it
+    #[arg(long, value_name = "WHEN", value_parser = parse_as_of)]
+    as_of: Option<AsOf>,
+
+    /// What to do with a malformed row: stop with an error, or keep it in the staging table `quarantine`, go on, and
+    /// exit with status 1
+    #[arg(long, value_enum, default_value_t = OnErrorArg::Stop, value_name = "WHAT")]
+    on_error: OnErrorArg,
+}
+
+impl LoadArgs {
+    /// With the adapters whose rows are to be staged.
+    pub fn options(&self, adapters: &AdapterArgs) -> LoadOptions {
+        LoadOptions {
+            as_of: self.as_of.unwrap_or_default(),
+            on_error: match self.on_error {
+                OnErrorArg::Stop => OnError::Stop,
+                OnErrorArg::Quarantine => OnError::Quarantine,
+            },
+            adapters: adapters.names(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnErrorArg {
+    Stop,
+    Quarantine,
+}
+
+fn parse_as_of(text: &str) -> Result<AsOf, String> {
+    if text == "consistent" {
+        return Ok(AsOf::Consistent);
+    }
+    Hlc::from_str(text).map(AsOf::At).map_err(|error| format!("{error}, nor `consistent`"))
+}
+
+/// Which families.
+#[derive(Args)]
+pub struct AdapterArgs {
+    /// The adapters to read; rows of others are only counted
+    #[arg(long = "adapter", value_name = "NAME", value_delimiter = ',', value_parser = ADAPTERS)]
+    adapters: Vec<String>,
+}
+
+impl AdapterArgs {
+    /// Their names, in the order of the manifest; all of them if none is given.
+    pub fn names(&self) -> Vec<String> {
+        ADAPTERS
+            .iter()
+            .filter(|name| self.adapters.is_empty() || self.adapters.iter().any(|given| given == *name))
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// Were any given?
+    pub fn are_given(&self) -> bool {
+        !self.adapters.is_empty()
+    }
+}
+
+/// What to write, and how.
+#[derive(Args)]
+pub struct ExportArgs {
+    /// The directory of the dump; it appears only when it is complete
+    #[arg(long, short, value_name = "DIR")]
+    pub output: PathBuf,
+
+    /// Replace what is there already
+    #[arg(long)]
+    pub force: bool,
+
+    /// Export only this database, table, bucket or queue of a family, e.g. `redis=0`; repeatable
+    #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope)]
+    scopes: Vec<(String, String)>,
+
+    /// Leave out Redis keys whose expiry had passed when the snapshot was taken
+    #[arg(long)]
+    drop_expired: bool,
+
+    /// Name of the cluster, for the manifest
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    cluster_id: String,
+
+    /// Version of the elastickv that wrote the snapshot, for the manifest
+    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    elastickv_version: String,
+
+    /// Time to put into the manifest (RFC 3339); two dumps of one snapshot are then the same to the byte. Default: now,
+    /// or SOURCE_DATE_EPOCH if that is set
+    #[arg(long, value_name = "TIME")]
+    wall_time: Option<Timestamp>,
+
+    /// Threads that write files. Default: one less than the machine has
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    threads: Option<u16>,
+}
+
+impl ExportArgs {
+    /// With the adapters to export.
+    pub fn options(&self, adapters: Vec<String>) -> anyhow::Result<ekvsnap::export::ExportOptions> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(ekvsnap::export::ExportOptions {
+            adapters,
+            scopes: self.scopes.clone(),
+            drop_expired: self.drop_expired,
+            cluster_id: self.cluster_id.clone(),
+            elastickv_version: self.elastickv_version.clone(),
+            wall_time: self.wall_time()?,
+            threads: self.threads.map_or(cores.saturating_sub(1).max(1), usize::from),
+        })
+    }
+
+    fn wall_time(&self) -> anyhow::Result<String> {
+        let time = match (self.wall_time, std::env::var("SOURCE_DATE_EPOCH")) {
+            (Some(time), _) => time,
+            (None, Ok(epoch)) => {
+                epoch.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or_else(
+                    || UsageError(format!("SOURCE_DATE_EPOCH is {epoch:?}, not a number of seconds")),
+                )?
+            }
+            (None, Err(_)) => Timestamp::now(),
+        };
+        rfc3339(time.as_millisecond()).context("the wall time is out of range")
+    }
+}
+
+fn parse_scope(text: &str) -> Result<(String, String), String> {
+    let (family, name) = text.split_once('=').ok_or("a scope has the form FAMILY=NAME")?;
+    if !ADAPTERS.contains(&family) {
+        return Err(format!("no family {family:?}; there are {}", ADAPTERS.join(", ")));
+    }
+    if name.is_empty() {
+        return Err("the name after = is empty".to_owned());
+    }
+    Ok((family.to_owned(), name.to_owned()))
+}

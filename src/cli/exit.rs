@@ -1,0 +1,147 @@
+//! Exit statuses: a contract with scripts.
+
+use std::io;
+use std::process::ExitCode;
+
+use ekvsnap::dump::manifest::ManifestError;
+use ekvsnap::dump::target::TargetError;
+use ekvsnap::error::Error;
+use ekvsnap::snapshot::SnapshotError;
+use ekvsnap::staging::StagingError;
+
+/// For `--help`.
+pub const HELP: &str = "\
+Exit status:
+  0    done, and whole
+  1    done, but a warning says that something is not in the dump or could not be decided
+  2    usage: arguments that cannot be meant, a file that is not there
+  3    the snapshot is corrupt or truncated, or a row in it is malformed
+  4    written by a newer version, or of a kind that this version does not read
+  5    keys are missing
+  6    the target exists, or is in use
+  7    verification failed
+  8    the operating system failed: no space, unreadable disk
+  130  interrupted";
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Whole = 0,
+    Incomplete = 1,
+    Usage = 2,
+    Corrupt = 3,
+    Unsupported = 4,
+    TargetExists = 6,
+    System = 8,
+    Interrupted = 130,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// An error of the command line itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+/// Says what went wrong, with every cause, and how that maps to a status. A closed pipe says nothing.
+pub fn report(error: &anyhow::Error) -> Status {
+    if error.chain().any(is_broken_pipe) {
+        return Status::Whole;
+    }
+    let status = status(error);
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // A transparent error repeats its cause word for word.
+    let mut said = chain.first().cloned().unwrap_or_default();
+    for pair in chain.windows(2).filter(|pair| !pair[0].ends_with(&pair[1])) {
+        said = format!("{said}: {}", pair[1]);
+    }
+    tracing::error!("{said}");
+    status
+}
+
+fn status(error: &anyhow::Error) -> Status {
+    for cause in error.chain() {
+        if cause.is::<UsageError>() {
+            return Status::Usage;
+        }
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return of_library(error);
+        }
+        if let Some(error) = cause.downcast_ref::<SnapshotError>() {
+            return of_snapshot(error);
+        }
+        if let Some(error) = cause.downcast_ref::<StagingError>() {
+            return of_staging(error);
+        }
+        if let Some(error) = cause.downcast_ref::<TargetError>() {
+            return of_target(error);
+        }
+        if let Some(error) = cause.downcast_ref::<ManifestError>() {
+            return match error {
+                ManifestError::NewerFormat(_) => Status::Unsupported,
+                _ => Status::Corrupt,
+            };
+        }
+    }
+    Status::System
+}
+
+fn of_library(error: &Error) -> Status {
+    match error {
+        Error::Snapshot(error) => of_snapshot(error),
+        Error::MalformedRow { .. } => Status::Corrupt,
+        Error::Staging(error) => of_staging(error),
+        Error::Target(error) => of_target(error),
+        Error::NotStaged { .. } => Status::Usage,
+        Error::Interrupted => Status::Interrupted,
+        Error::Tree(_) | Error::LargeValue(_) | Error::Manifest(_) | Error::ReaderDied => Status::System,
+    }
+}
+
+fn of_snapshot(error: &SnapshotError) -> Status {
+    match error {
+        SnapshotError::Corrupt { .. } | SnapshotError::Truncated { .. } => Status::Corrupt,
+        SnapshotError::Unsupported { .. } => Status::Unsupported,
+        SnapshotError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Status::Usage,
+        SnapshotError::Io { .. } => Status::System,
+        SnapshotError::HistoryGone { .. }
+        | SnapshotError::Unfinished(_)
+        | SnapshotError::NothingIn(_)
+        | SnapshotError::OneGroupTwice(..) => Status::Usage,
+    }
+}
+
+fn of_staging(error: &StagingError) -> Status {
+    match error {
+        StagingError::Exists(_) | StagingError::Busy(_) => Status::TargetExists,
+        StagingError::Newer => Status::Unsupported,
+        StagingError::NotStaging(_)
+        | StagingError::Incomplete(_)
+        | StagingError::SourceGone { .. }
+        | StagingError::SourceChanged(_) => Status::Usage,
+        StagingError::Open { error, .. } if error.kind() == io::ErrorKind::NotFound => Status::Usage,
+        StagingError::Sqlite(error) => match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Status::Corrupt,
+            _ => Status::System,
+        },
+        StagingError::Open { .. } | StagingError::Migration(_) | StagingError::LargeValue(_) => {
+            Status::System
+        }
+    }
+}
+
+fn of_target(error: &TargetError) -> Status {
+    match error {
+        TargetError::Exists(_) | TargetError::NotADirectory(_) | TargetError::Busy(_) => Status::TargetExists,
+        TargetError::NoName(_) | TargetError::Needed { .. } => Status::Usage,
+        TargetError::Io { .. } => Status::System,
+    }
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

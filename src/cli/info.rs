@@ -1,0 +1,130 @@
+//! `ekvsnap info`: what a file is and what is in it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use ekvsnap::dump::manifest::Manifest;
+use ekvsnap::error::Error;
+use ekvsnap::load::{Input, LoadOptions, OnError, load};
+use ekvsnap::report::Report;
+use ekvsnap::snapshot::locate;
+use ekvsnap::staging::{Staging, check_is_staging};
+use serde_json::json;
+
+use super::args::AdapterArgs;
+use super::exit::Status;
+use super::log::Manners;
+use super::progress::Bars;
+use super::text;
+
+/// Say what a file is: a snapshot, a staging database or a dump, and what is in it.
+///
+/// A snapshot is read to its end, its checksum is verified and its keys are counted, by way of a temporary staging
+/// database in TMPDIR. Malformed rows are counted as quarantined.
+#[derive(Args)]
+pub struct Info {
+    /// A snapshot, a node's data directory, a staging database, a dump, or - for a snapshot on standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    adapters: AdapterArgs,
+}
+
+impl Info {
+    pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
+        if self.file.join("MANIFEST.json").is_file() {
+            return self.dump(manners);
+        }
+        let (kind, report) = if self.file.is_file() && check_is_staging(&self.file).is_ok() {
+            ("staging database", Report::of(&Staging::open_read_only(&self.file)?)?)
+        } else {
+            ("snapshot", self.snapshot(manners)?)
+        };
+        let text = if self.json {
+            let mut object = serde_json::to_value(&report)?;
+            if let Some(fields) = object.as_object_mut() {
+                fields.insert("kind".to_owned(), kind.into());
+            }
+            serde_json::to_string_pretty(&object)? + "\n"
+        } else {
+            describe(kind, &self.file, &report)
+        };
+        manners.print(&text)?;
+        Ok(if report.is_incomplete() || !report.complete { Status::Incomplete } else { Status::Whole })
+    }
+
+    fn snapshot(&self, manners: &Manners) -> anyhow::Result<Report> {
+        let inputs = if self.file.as_os_str() == "-" {
+            vec![Input::Stdin]
+        } else {
+            locate(std::slice::from_ref(&self.file))?.into_iter().map(Input::File).collect()
+        };
+        let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
+        let staging = Staging::create(&folder.path().join("info.db")).map_err(Error::from)?;
+        let options = LoadOptions {
+            on_error: OnError::Quarantine,
+            adapters: self.adapters.names(),
+            ..LoadOptions::default()
+        };
+        load(&inputs, &staging, &options, &Bars::new(manners)?)?;
+        Ok(Report::of(&staging)?)
+    }
+
+    fn dump(&self, manners: &Manners) -> anyhow::Result<Status> {
+        let path = self.file.join("MANIFEST.json");
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let manifest = Manifest::parse(&bytes).with_context(|| path.display().to_string())?;
+        let text = if self.json {
+            serde_json::to_string_pretty(&json!({ "kind": "dump", "manifest": manifest }))? + "\n"
+        } else {
+            describe_dump(&self.file, &manifest)
+        };
+        manners.print(&text)?;
+        Ok(Status::Whole)
+    }
+}
+
+fn describe(kind: &str, file: &Path, report: &Report) -> String {
+    let mut out = format!("{}: {kind}", file.display());
+    out.push_str(if report.complete { "\n" } else { ", INCOMPLETE: its load never came to its end\n" });
+    out.push_str(&text::summary(report));
+    for warning in &report.warnings {
+        let _ = writeln!(out, "warning   {} × {}: {}", warning.count, warning.kind, warning.meaning);
+        for sample in &warning.samples {
+            let _ = writeln!(out, "              {sample}");
+        }
+    }
+    out
+}
+
+fn describe_dump(file: &Path, manifest: &Manifest) -> String {
+    let mut out = format!("{}: dump of {}\n", file.display(), manifest.source.fsm_path);
+    let _ = writeln!(out, "made      {}", manifest.wall_time_iso);
+    if manifest.snapshot_index > 0 {
+        let _ = writeln!(out, "index     {}", manifest.snapshot_index);
+    }
+    if manifest.last_commit_ts > 0 {
+        let _ = writeln!(out, "commit    {}", ekvsnap::snapshot::Hlc(manifest.last_commit_ts));
+    }
+    let Some(decode) = &manifest.decode else { return out };
+    for (title, counts) in [("rows", &decode.rows), ("keys", &decode.keys), ("warnings", &decode.warnings)] {
+        let counts: Vec<String> = counts
+            .0
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| format!("{count} {name}"))
+            .collect();
+        if !counts.is_empty() {
+            let _ = writeln!(out, "{title:<10}{}", counts.join(", "));
+        }
+    }
+    out
+}

@@ -1,0 +1,61 @@
+//! The command line: one file per command, shared arguments in `args`, what people see in `log`, `progress` and
+//! `text`. It decides nothing about data; that is the library's.
+
+mod args;
+mod decode;
+mod exit;
+mod export;
+mod info;
+mod interrupt;
+mod load;
+mod log;
+mod progress;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Status;
+
+/// Decode elastickv snapshots: load them into SQLite, look inside, export them as plain files.
+#[derive(Parser)]
+#[command(name = "ekvsnap", version, about, after_help = exit::HELP, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    manners: log::Manners,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Decode(decode::Decode),
+    Load(load::Load),
+    Export(export::Export),
+    Info(info::Info),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a closed pipe is nobody's either.
+            let _ = error.print();
+            return if error.use_stderr() { Status::Usage } else { Status::Whole }.into();
+        }
+    };
+    cli.manners.install();
+    let run = match cli.command {
+        Command::Decode(command) => command.run(&cli.manners),
+        Command::Load(command) => command.run(&cli.manners),
+        Command::Export(command) => command.run(&cli.manners),
+        Command::Info(command) => command.run(&cli.manners),
+    };
+    match run {
+        Ok(status) => status.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}

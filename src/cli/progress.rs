@@ -1,0 +1,72 @@
+//! Progress bars, drawn only on a terminal.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ekvsnap::progress::{Phase, Progress};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::interrupt::Interrupt;
+use super::log::Manners;
+
+/// A bar per phase, and an ear for signals.
+pub struct Bars {
+    draws: bool,
+    bar: Mutex<ProgressBar>,
+    interrupt: Interrupt,
+}
+
+impl Bars {
+    /// Bars as the manners allow them.
+    pub fn new(manners: &Manners) -> anyhow::Result<Self> {
+        let bar = Mutex::new(ProgressBar::hidden());
+        Ok(Self { draws: manners.draws(), bar, interrupt: Interrupt::listen()? })
+    }
+
+    fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
+        if self.draws
+            && let Ok(mut bar) = self.bar.lock()
+        {
+            act(&mut bar);
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, phase: Phase, total: Option<u64>) {
+        self.with(|bar| {
+            let (known, unknown) = match phase {
+                Phase::Load => (
+                    "loading    {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+                    "loading    {spinner} {bytes}  {bytes_per_sec}",
+                ),
+                Phase::Reconcile => ("", "checking   {spinner} types, expiries, lengths"),
+                Phase::Export => {
+                    ("exporting  {wide_bar} {pos}/{len} files  {eta} left", "exporting  {spinner} {pos}")
+                }
+            };
+            let (fresh, template) = match total {
+                Some(total) => (ProgressBar::new(total), known),
+                None => (ProgressBar::new_spinner(), unknown),
+            };
+            *bar = fresh;
+            // A template that does not parse would show the default bar.
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("━╸ "));
+            }
+            bar.enable_steady_tick(Duration::from_millis(100));
+        });
+    }
+
+    fn advance(&self, by: u64) {
+        self.with(|bar| bar.inc(by));
+    }
+
+    fn end(&self) {
+        self.with(|bar| bar.finish_and_clear());
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+}

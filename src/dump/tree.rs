@@ -1,0 +1,348 @@
+//! Files come into being here and nowhere else: below one open directory, never through a symbolic link, hashed
+//! in the pass that writes them (`docs/format/dump.md` sections 5 and 6). The caller formats contents into a
+//! reused buffer; writer threads create the files, so formatting and writing overlap. What files hold, and what
+//! they are called, is decided elsewhere.
+
+use std::io::{self, Write};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+/// A chunk goes to a writer once it holds this many bytes …
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// … or this many files.
+const CHUNK_FILES: usize = 512;
+
+/// Chunks waiting for one writer.
+const QUEUE: usize = 2;
+
+/// A file or directory that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", path.display())]
+pub struct TreeError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the operating system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// An open directory of the tree.
+pub struct Directory {
+    path: PathBuf,
+    /// Relative to the root, with `/` at the end unless it is the root.
+    prefix: String,
+    handle: OwnedFd,
+}
+
+/// A finished file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSum<'a> {
+    /// Relative to the root, with `/`.
+    pub path: &'a [u8],
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the content.
+    pub sha256: [u8; 32],
+}
+
+/// A directory tree being written, one file after the other.
+pub struct Tree {
+    root: Arc<Directory>,
+    writers: Vec<Writer>,
+    done: Receiver<Chunk>,
+    spare: Vec<Chunk>,
+    chunk: Chunk,
+    /// The file being written, if its beginning has gone to a writer already: the rest has to follow it.
+    bound_to: Option<usize>,
+    next_writer: usize,
+    open: bool,
+    content_start: usize,
+    in_flight: usize,
+    sums: Vec<OwnedSum>,
+}
+
+struct OwnedSum {
+    path: Vec<u8>,
+    bytes: u64,
+    sha256: [u8; 32],
+}
+
+struct Writer {
+    chunks: Option<SyncSender<Chunk>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    steps: Vec<Step>,
+    files: usize,
+    sums: Vec<OwnedSum>,
+    failed: Option<TreeError>,
+}
+
+enum Step {
+    Create { directory: Arc<Directory>, name: Range<usize> },
+    Append(Range<usize>),
+    Finish,
+}
+
+impl Tree {
+    /// A tree below `root`, which must be an empty directory of our own, written by this many threads.
+    ///
+    /// # Errors
+    /// The directory cannot be opened.
+    pub fn new(root: &Path, threads: usize) -> Result<Self, TreeError> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = open(root, flags, Mode::empty()).map_err(failed(root))?;
+        let (finished, done) = channel();
+        let writers = (0..threads.max(1)).map(|_| Writer::start(finished.clone())).collect();
+        Ok(Self {
+            root: Arc::new(Directory { path: root.to_owned(), prefix: String::new(), handle }),
+            writers,
+            done,
+            spare: Vec::new(),
+            chunk: Chunk::default(),
+            bound_to: None,
+            next_writer: 0,
+            open: false,
+            content_start: 0,
+            in_flight: 0,
+            sums: Vec::new(),
+        })
+    }
+
+    /// The directory at a path of plain names below the root, made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made, or a symbolic link stands in its place.
+    pub fn directory(&self, path: &str) -> Result<Arc<Directory>, TreeError> {
+        let mut parent = Arc::clone(&self.root);
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            let full = parent.path.join(name);
+            match mkdirat(&parent.handle, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(failed(&full)(error)),
+            }
+            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let handle = openat(&parent.handle, name, flags, Mode::empty()).map_err(failed(&full))?;
+            let prefix = format!("{}{name}/", parent.prefix);
+            parent = Arc::new(Directory { path: full, prefix, handle });
+        }
+        Ok(parent)
+    }
+
+    /// Begins a file. Its name must be a single plain segment.
+    pub fn begin(&mut self, directory: &Arc<Directory>, name: &[u8]) {
+        let start = self.chunk.bytes.len();
+        self.chunk.bytes.extend_from_slice(name);
+        self.content_start = self.chunk.bytes.len();
+        let name = start..self.content_start;
+        self.chunk.steps.push(Step::Create { directory: Arc::clone(directory), name });
+        self.open = true;
+    }
+
+    /// Where the content of the file goes: append to it, then call [`Self::spill`] or [`Self::end`].
+    pub fn content(&mut self) -> &mut Vec<u8> {
+        &mut self.chunk.bytes
+    }
+
+    /// Hands full chunks to the writers. To be called after every few KiB of content.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    #[inline]
+    pub fn spill(&mut self) -> Result<(), TreeError> {
+        if self.chunk.bytes.len() < CHUNK_BYTES { Ok(()) } else { self.hand_on() }
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn end(&mut self) -> Result<(), TreeError> {
+        self.append();
+        self.chunk.steps.push(Step::Finish);
+        self.chunk.files += 1;
+        self.open = false;
+        if self.bound_to.is_some() || self.chunk.bytes.len() >= CHUNK_BYTES || self.chunk.files >= CHUNK_FILES
+        {
+            self.hand_on()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything that was ended is written.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn settle(&mut self) -> Result<(), TreeError> {
+        if !self.chunk.steps.is_empty() {
+            self.hand_on()?;
+        }
+        while self.in_flight > 0 {
+            self.take_back(true)?;
+        }
+        Ok(())
+    }
+
+    /// The files written since the last call.
+    pub fn drain_sums(&mut self, mut take: impl FnMut(FileSum<'_>)) {
+        for sum in self.sums.drain(..) {
+            take(FileSum { path: &sum.path, bytes: sum.bytes, sha256: sum.sha256 });
+        }
+    }
+
+    /// How many finished files [`Self::drain_sums`] would hand out.
+    pub fn undrained(&self) -> usize {
+        self.sums.len()
+    }
+
+    fn append(&mut self) {
+        let end = self.chunk.bytes.len();
+        if self.open && end > self.content_start {
+            self.chunk.steps.push(Step::Append(self.content_start..end));
+            self.content_start = end;
+        }
+    }
+
+    fn hand_on(&mut self) -> Result<(), TreeError> {
+        self.append();
+        let writer = self.bound_to.unwrap_or(self.next_writer);
+        self.bound_to = self.open.then_some(writer);
+        self.next_writer = (writer + 1) % self.writers.len();
+        let fresh = self.spare.pop().unwrap_or_default();
+        let chunk = std::mem::replace(&mut self.chunk, fresh);
+        self.content_start = 0;
+        self.in_flight += 1;
+        if let Some(chunks) = &self.writers[writer].chunks {
+            // A writer ends only when this side hangs up, so sending cannot fail.
+            let _ = chunks.send(chunk);
+        }
+        while self.take_back(false)? {}
+        Ok(())
+    }
+
+    /// Takes a written chunk back; false if there was none and `wait` is not asked for.
+    fn take_back(&mut self, wait: bool) -> Result<bool, TreeError> {
+        let chunk = if wait { self.done.recv().ok() } else { self.done.try_recv().ok() };
+        let Some(mut chunk) = chunk else { return Ok(false) };
+        self.in_flight -= 1;
+        if let Some(error) = chunk.failed.take() {
+            return Err(error);
+        }
+        self.sums.append(&mut chunk.sums);
+        chunk.bytes.clear();
+        chunk.steps.clear();
+        chunk.files = 0;
+        self.spare.push(chunk);
+        Ok(true)
+    }
+}
+
+/// Content written through [`Write`], handed on as it grows.
+impl Write for Tree {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.chunk.bytes.extend_from_slice(bytes);
+        self.spill().map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        for writer in &mut self.writers {
+            writer.chunks = None;
+            if let Some(thread) = writer.thread.take() {
+                // A writer that panicked has left its chunk unreported; there is nobody to tell any more.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Writer {
+    fn start(finished: Sender<Chunk>) -> Self {
+        let (chunks, queue) = sync_channel::<Chunk>(QUEUE);
+        let thread = std::thread::spawn(move || {
+            let mut file = None;
+            for mut chunk in queue {
+                if let Err(error) = write_chunk(&mut chunk, &mut file) {
+                    chunk.failed = Some(error);
+                }
+                if finished.send(chunk).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { chunks: Some(chunks), thread: Some(thread) }
+    }
+}
+
+struct OpenFile {
+    file: std::fs::File,
+    directory: Arc<Directory>,
+    name: Vec<u8>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), TreeError> {
+    for step in &chunk.steps {
+        match step {
+            Step::Create { directory, name } => {
+                let name = &chunk.bytes[name.clone()];
+                let flags =
+                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let file = openat(&directory.handle, name, flags, Mode::from_raw_mode(0o644))
+                    .map_err(failed(&directory.path.join(String::from_utf8_lossy(name).as_ref())))?;
+                *open = Some(OpenFile {
+                    file: file.into(),
+                    directory: Arc::clone(directory),
+                    name: name.to_vec(),
+                    hash: Sha256::new(),
+                    bytes: 0,
+                });
+            }
+            Step::Append(range) => {
+                if let Some(open) = open {
+                    let bytes = &chunk.bytes[range.clone()];
+                    open.file.write_all(bytes).map_err(|source| TreeError {
+                        path: open.directory.path.join(String::from_utf8_lossy(&open.name).as_ref()),
+                        source,
+                    })?;
+                    open.hash.update(bytes);
+                    open.bytes += bytes.len() as u64;
+                }
+            }
+            Step::Finish => {
+                if let Some(open) = open.take() {
+                    chunk.sums.push(OwnedSum {
+                        path: [open.directory.prefix.as_bytes(), &open.name].concat(),
+                        bytes: open.bytes,
+                        sha256: open.hash.finalize().into(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn failed(path: &Path) -> impl FnOnce(Errno) -> TreeError {
+    let path = path.to_owned();
+    move |error| TreeError { path, source: error.into() }
+}

@@ -1,0 +1,77 @@
+//! What can end a run. Each error says what, where and about which file; the binary adds how to go on, and maps
+//! them to exit statuses.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::dump::target::TargetError;
+use crate::dump::tree::TreeError;
+use crate::family::ExportError;
+use crate::snapshot::SnapshotError;
+use crate::staging::StagingError;
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A snapshot cannot be read.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A row breaks a rule of its family.
+    #[error("{name}: malformed row at byte {offset}, key {key}: {rule}")]
+    MalformedRow {
+        /// The file as given.
+        name: String,
+        /// Where the row begins, in bytes from the start of the file.
+        offset: u64,
+        /// The row's user key, in readable form.
+        key: String,
+        /// What is wrong with it.
+        rule: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The staging database failed.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// The output directory cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A file of the dump could not be written.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A large value could not be read again.
+    #[error("cannot read a large value again")]
+    LargeValue(#[source] io::Error),
+    /// The database does not hold what is asked for.
+    #[error("{} was loaded without the adapter {adapter}; load the snapshot again with it", staging.display())]
+    NotStaged {
+        /// The staging database.
+        staging: PathBuf,
+        /// The adapter asked for.
+        adapter: String,
+    },
+    /// The manifest could not be put into JSON.
+    #[error("cannot write the manifest")]
+    Manifest(#[source] serde_json::Error),
+    /// The thread that reads the snapshot ended without a word.
+    #[error("the thread that reads the snapshot died")]
+    ReaderDied,
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Staging(error.into())
+    }
+}
+
+impl From<ExportError> for Error {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Staging(error) => Self::Staging(error),
+            ExportError::Tree(error) => Self::Tree(error),
+            ExportError::LargeValue(error) => Self::LargeValue(error),
+            ExportError::Interrupted => Self::Interrupted,
+        }
+    }
+}

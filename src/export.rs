@@ -1,0 +1,255 @@
+//! An export: staged rows in, a whole directory tree out, or none. Families write their parts; this module puts
+//! KEYMAP, MANIFEST and CHECKSUMS beside them and gives the tree its name.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use crate::dump::checksums;
+use crate::dump::keymap;
+use crate::dump::manifest::{
+    Adapters, Counts, Crc32c, Decode, DynamoDb, Exclusions, Integrity, Manifest, Redis, S3, Source,
+    SourceEntry, Sqs,
+};
+use crate::dump::target::Target;
+use crate::dump::tree::Tree;
+use crate::error::Error;
+use crate::family::{ADAPTERS, Export, ExportError, Exported, named, snapshot_time};
+use crate::progress::{Phase, Progress};
+use crate::report::{Report, SourceReport};
+use crate::snapshot::Hlc;
+use crate::staging::{BulkInsert, Cell, Conflict, LargeValues, Staging, StagingError, Table};
+
+const FILES: Table =
+    Table { name: "dump_file", columns: &["path", "bytes", "sha256"], key: 1, conflict: Conflict::Refuse };
+
+/// Sums of finished files are written down once there are this many.
+const SUMS: usize = 256;
+
+/// How to export.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// The adapters to export.
+    pub adapters: Vec<String>,
+    /// Adapter and name of a database, table, bucket or queue: of that adapter only these.
+    pub scopes: Vec<(String, String)>,
+    /// Leave keys out whose expiry had passed.
+    pub drop_expired: bool,
+    /// For the manifest; empty if unknown.
+    pub cluster_id: String,
+    /// For the manifest; empty if unknown.
+    pub elastickv_version: String,
+    /// For the manifest: RFC 3339 with three digits of milliseconds.
+    pub wall_time: String,
+    /// Threads that write files.
+    pub threads: usize,
+}
+
+/// What an export wrote.
+#[derive(Clone, Debug)]
+pub struct Dumped {
+    /// Keys per adapter.
+    pub keys: Vec<(&'static str, u64)>,
+    /// Regular files, MANIFEST and CHECKSUMS included.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was staged, limited to the adapters exported.
+    pub report: Report,
+}
+
+/// Writes a dump.
+///
+/// # Errors
+/// Whatever keeps the tree from being written whole; nothing is then there under its final name.
+pub fn export(
+    staging: &Staging,
+    target: Target,
+    options: &ExportOptions,
+    progress: &dyn Progress,
+) -> Result<Dumped, Error> {
+    let report = Report::of_adapters(staging, &options.adapters)?;
+    if !report.complete {
+        return Err(StagingError::Incomplete(staging.path().to_owned()).into());
+    }
+    for adapter in &options.adapters {
+        if !report.adapters.contains(adapter) {
+            let (staging, adapter) = (staging.path().to_owned(), adapter.clone());
+            return Err(Error::NotStaged { staging, adapter });
+        }
+    }
+    progress.begin(Phase::Export, Some(report.families.iter().map(|family| family.keys).sum()));
+
+    let connection = staging.connection();
+    connection.execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
+    let partial = target.begin()?;
+    let mut tree = Tree::new(partial.path(), options.threads)?;
+    let mut files = BulkInsert::new(connection, &FILES)?;
+    let large_values = LargeValues::new(connection);
+    let as_of = report.as_of.map(Hlc);
+    let mut exported = Vec::new();
+    for adapter in ADAPTERS.into_iter().filter(|name| options.adapters.iter().any(|asked| asked == name)) {
+        let Some(family) = named(adapter) else { continue };
+        let scopes: Vec<String> =
+            options.scopes.iter().filter(|(of, _)| of == adapter).map(|(_, name)| name.clone()).collect();
+        let mut written = |tree: &mut Tree| {
+            progress.advance(1);
+            if progress.is_interrupted() {
+                return Err(ExportError::Interrupted);
+            }
+            if tree.undrained() >= SUMS { note_files(&mut files, tree) } else { Ok(()) }
+        };
+        let done = family.export(&mut Export {
+            staging,
+            large_values: &large_values,
+            tree: &mut tree,
+            snapshot_ms: snapshot_time(as_of, report.last_commit_ts()),
+            drop_expired: options.drop_expired,
+            scopes: &scopes,
+            written: &mut written,
+        })?;
+        exported.push((adapter, done));
+    }
+    write_keymaps(connection, &mut tree)?;
+    let root = tree.directory("")?;
+    tree.begin(&root, b"MANIFEST.json");
+    let manifest = manifest(&report, options, &exported).to_bytes().map_err(Error::Manifest)?;
+    tree.content().extend_from_slice(&manifest);
+    tree.end()?;
+    tree.settle()?;
+    note_files(&mut files, &mut tree)?;
+    files.flush()?;
+
+    let (count, bytes): (i64, i64) =
+        connection.query_row("SELECT count(*), coalesce(sum(bytes), 0) FROM dump_file", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    write_checksums(connection, &mut tree)?;
+    let mut checksums = 0;
+    tree.drain_sums(|sum| checksums = sum.bytes);
+    drop(tree);
+    connection.execute_batch("COMMIT")?;
+    partial.publish()?;
+    progress.end();
+    Ok(Dumped {
+        keys: exported.iter().map(|(adapter, done)| (*adapter, done.keys)).collect(),
+        files: count.cast_unsigned() + 1,
+        bytes: bytes.cast_unsigned() + checksums,
+        report,
+    })
+}
+
+fn note_files(files: &mut BulkInsert<'_>, tree: &mut Tree) -> Result<(), ExportError> {
+    let mut result = Ok(());
+    tree.drain_sums(|sum| {
+        if result.is_ok() {
+            let bytes = Cell::integer(sum.bytes.cast_signed());
+            result = files.push([Cell::blob(sum.path), bytes, Cell::blob(&sum.sha256)]);
+        }
+    });
+    Ok(result?)
+}
+
+fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {
+    let mut query =
+        connection.prepare("SELECT scope, encoded, original FROM dump_keymap ORDER BY scope, original")?;
+    let mut rows = query.query([])?;
+    let mut scope = String::new();
+    while let Some(row) = rows.next()? {
+        let (here, encoded): (String, String) = (row.get(0)?, row.get(1)?);
+        if here != scope {
+            if !scope.is_empty() {
+                tree.end()?;
+            }
+            let directory = tree.directory(&here)?;
+            tree.begin(&directory, b"KEYMAP.jsonl");
+            scope = here;
+        }
+        let original = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        keymap::push_line(encoded.as_bytes(), original, tree.content());
+        tree.spill()?;
+    }
+    if !scope.is_empty() {
+        tree.end()?;
+    }
+    Ok(())
+}
+
+fn write_checksums(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {
+    let root = tree.directory("")?;
+    tree.begin(&root, b"CHECKSUMS");
+    let mut query = connection.prepare("SELECT path, sha256 FROM dump_file ORDER BY path")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let sha256: [u8; 32] = row.get(1)?;
+        let path = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        checksums::push_line(path, &sha256, tree.content());
+        tree.spill()?;
+    }
+    tree.end()?;
+    tree.settle()?;
+    Ok(())
+}
+
+fn manifest(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)]) -> Manifest {
+    let first = report.sources.first();
+    let mut manifest = Manifest::new(options.wall_time.clone(), first.map(source).unwrap_or_default());
+    manifest.elastickv_version.clone_from(&options.elastickv_version);
+    manifest.cluster_id.clone_from(&options.cluster_id);
+    manifest.snapshot_index = first.and_then(|source| source.snapshot_index).unwrap_or(0);
+    manifest.last_commit_ts = report.last_commit_ts().0;
+    let scopes = |adapter: &str| {
+        exported.iter().find(|(name, _)| *name == adapter).map(|(_, done)| done.scopes.clone())
+    };
+    manifest.adapters = Adapters {
+        dynamodb: scopes("dynamodb").map(|tables| DynamoDb { tables }),
+        s3: scopes("s3").map(|buckets| S3 { buckets }),
+        redis: scopes("redis").map(|databases| Redis {
+            databases: databases.iter().filter_map(|number| number.parse().ok()).collect(),
+        }),
+        sqs: scopes("sqs").map(|queues| Sqs { queues }),
+    };
+    let s3 = options.adapters.iter().any(|adapter| adapter == "s3");
+    manifest.exclusions = Exclusions { rename_s3_collisions: s3, ..Exclusions::default() };
+    manifest.decode = Some(decode(report, options, exported));
+    manifest
+}
+
+fn source(source: &SourceReport) -> Source {
+    Source { fsm_path: source.path.clone(), fsm_crc32c: crc(source) }
+}
+
+fn crc(source: &SourceReport) -> Option<Crc32c> {
+    source.crc32c.as_deref().and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(Crc32c)
+}
+
+fn decode(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)]) -> Decode {
+    let verified = report.sources.iter().all(|source| source.crc32c.is_some());
+    let entry = |source: &SourceReport| SourceEntry {
+        fsm_path: source.path.clone(),
+        fsm_crc32c: crc(source),
+        snapshot_index: source.snapshot_index.unwrap_or(0),
+        last_commit_ts: source.last_commit_ts,
+        rows: source.rows,
+    };
+    Decode {
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        as_of: report.as_of,
+        rows: Counts(report.classes.iter().map(|class| (class.class.to_owned(), class.rows)).collect()),
+        keys: Counts(exported.iter().map(|(adapter, done)| ((*adapter).to_owned(), done.keys)).collect()),
+        warnings: Counts(report.warnings.iter().map(|w| (w.kind.to_owned(), w.count)).collect()),
+        quarantined_rows: report.quarantined_rows,
+        integrity: if verified { Integrity::Crc32cVerified } else { Integrity::NoFooter },
+        drop_expired: options.drop_expired,
+        sources: if report.sources.len() > 1 {
+            report.sources.iter().map(entry).collect()
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+/// Where a run puts a staging database that nobody asked for: beside the dump.
+pub fn staging_beside(target: &Target) -> PathBuf {
+    target.beside(".staging.db")
+}

@@ -1,0 +1,160 @@
+//! What a family is, and which there are. A family owns its rows (bytes to records), its tables (records to
+//! SQLite) and its files (queries to the tree); it knows neither the snapshot's bytes nor how files are created.
+//!
+//! A new family is a folder here with `rows`, `stage` and `export`, a migration, and a line in [`FAMILIES`].
+
+pub mod redis;
+pub mod txn;
+
+use std::error::Error;
+use std::io;
+
+use rusqlite::Connection;
+
+use crate::dump::tree::{Tree, TreeError};
+use crate::snapshot::{Class, Hlc, Row};
+use crate::staging::{LargeValues, Staging, StagingError, Warnings};
+
+/// Every family there is.
+pub const FAMILIES: &[&dyn Family] = &[&redis::Redis, &txn::Txn];
+
+/// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
+pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
+
+/// The family of this name.
+pub fn named(name: &str) -> Option<&'static dyn Family> {
+    FAMILIES.iter().copied().find(|family| family.name() == name)
+}
+
+/// One family.
+pub trait Family: Sync {
+    /// The name of the adapter, or of the class of its rows.
+    fn name(&self) -> &'static str;
+
+    /// The classes of rows that it stages.
+    fn classes(&self) -> &'static [Class];
+
+    /// Prepares to take rows in.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    fn stage<'c>(&self, staging: &'c Staging) -> Result<Box<dyn Stage + 'c>, StagingError>;
+
+    /// Looks at the staged rows as a whole, once they are all there, and notes what is odd about them.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    fn reconcile(
+        &self,
+        staging: &Staging,
+        snapshot_ms: i64,
+        warnings: &mut Warnings,
+    ) -> Result<(), StagingError>;
+
+    /// Keys by kind, for people.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    fn keys(&self, connection: &Connection) -> Result<Vec<(String, u64)>, StagingError>;
+
+    /// Writes its part of the tree. Families that never leave a trace in a dump write nothing.
+    ///
+    /// # Errors
+    /// Whatever the database or the tree says.
+    fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError>;
+}
+
+/// A family's way of taking rows in.
+pub trait Stage {
+    /// Takes one row.
+    ///
+    /// # Errors
+    /// The rule that the row breaks, or whatever SQLite says. After a broken rule nothing of the row is staged.
+    fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError>;
+
+    /// Sends everything taken so far to the tables.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    fn flush(&mut self, context: &mut Context<'_, '_>) -> Result<(), StagingError>;
+}
+
+/// What a stage works with.
+pub struct Context<'a, 'c> {
+    /// The snapshot being read.
+    pub source: i64,
+    /// Values too long for a row.
+    pub large_values: &'a LargeValues<'c>,
+    /// What is odd.
+    pub warnings: &'a mut Warnings,
+}
+
+/// Why a row was not staged.
+#[derive(Debug)]
+pub enum RowError {
+    /// It breaks a rule of its family's format.
+    Malformed(Box<dyn Error + Send + Sync>),
+    /// The database failed.
+    Staging(StagingError),
+}
+
+impl<E: Into<StagingError>> From<E> for RowError {
+    fn from(error: E) -> Self {
+        Self::Staging(error.into())
+    }
+}
+
+/// What an export works with.
+pub struct Export<'a, 'c> {
+    /// The staged rows.
+    pub staging: &'a Staging,
+    /// Values too long for a row.
+    pub large_values: &'a LargeValues<'c>,
+    /// The tree being written.
+    pub tree: &'a mut Tree,
+    /// The snapshot's own time, in Unix ms: expiries are judged against it.
+    pub snapshot_ms: i64,
+    /// Leave expired keys out.
+    pub drop_expired: bool,
+    /// Databases, tables, buckets or queues to export; empty for all.
+    pub scopes: &'a [String],
+    /// Told of every key written.
+    pub written: &'a mut dyn FnMut(&mut Tree) -> Result<(), ExportError>,
+}
+
+/// What a family has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Keys in the dump.
+    pub keys: u64,
+    /// Databases, tables, buckets or queues that hold them.
+    pub scopes: Vec<String>,
+}
+
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The staging database failed.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// The tree could not be written.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A large value could not be read again.
+    #[error("cannot read a large value again")]
+    LargeValue(#[source] io::Error),
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<rusqlite::Error> for ExportError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Staging(error.into())
+    }
+}
+
+/// The time that a run judges expiries against: the read timestamp, or the newest commit of the files.
+pub fn snapshot_time(as_of: Option<Hlc>, last_commit_ts: Hlc) -> i64 {
+    i64::try_from(as_of.unwrap_or(last_commit_ts).unix_ms()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,104 @@
+//! Stream entries: protobuf `{1: id, 2: repeated name, value, …}` (`docs/format/redis.md` section 2.6), and the JSON
+//! that they become (`docs/format/dump.md` section 3). The JSON is made once, when the entry is staged, so that SQL
+//! can look into it; only an entry too long to be staged is walked again for the dump.
+
+use std::io::{self, Write};
+
+use super::rows::Malformed;
+use super::wire::{Content, Source, Span, Wire, WireError};
+use crate::dump::json::{Layout, Markup, push_value};
+
+/// The magic of an entry row's value.
+pub const MAGIC: &[u8] = b"\0RXE\x01";
+
+const NAME: &str = "stream entry";
+
+/// Why an entry could not be walked.
+#[derive(Debug)]
+pub enum EntryError {
+    /// It is no protobuf, or could not be read.
+    Wire(WireError),
+    /// It breaks a rule.
+    Malformed(Malformed),
+}
+
+impl From<WireError> for EntryError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Malformed => Self::Malformed(Malformed::Protobuf(NAME)),
+            WireError::Io(_) => Self::Wire(error),
+        }
+    }
+}
+
+/// Walks the message, hands every string of its fields to `visit`, and returns where the id lies.
+///
+/// # Errors
+/// No protobuf; an odd number of fields.
+pub fn walk<S: Source>(
+    wire: &mut Wire<S>,
+    mut visit: impl FnMut(Span) -> io::Result<()>,
+) -> Result<Span, EntryError> {
+    let (mut id, mut strings) = (Span::default(), 0u64);
+    while let Some((number, content)) = wire.field()? {
+        if let Content::Delimited(bytes) = content {
+            let span = wire.string(bytes)?;
+            match number {
+                1 => id = span,
+                2 => {
+                    visit(span).map_err(WireError::Io)?;
+                    strings += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    if strings % 2 == 1 { Err(EntryError::Malformed(Malformed::OddFields)) } else { Ok(id) }
+}
+
+/// Writes the fields as `[{"name":…,"value":…},…]`. `write_string` writes the string at a span as JSON.
+///
+/// # Errors
+/// As [`walk`]; whatever writing says.
+pub fn write_fields<S: Source, W: Write>(
+    wire: &mut Wire<S>,
+    out: &mut W,
+    mut write_string: impl FnMut(Span, &mut W) -> io::Result<()>,
+) -> Result<(), EntryError> {
+    let mut strings = 0u64;
+    let io = |error| EntryError::Wire(WireError::Io(error));
+    out.write_all(b"[").map_err(io)?;
+    walk(wire, |span| {
+        let before: &[u8] = match (strings, strings % 2) {
+            (0, _) => b"{\"name\":",
+            (_, 0) => b",{\"name\":",
+            _ => b",\"value\":",
+        };
+        out.write_all(before)?;
+        write_string(span, out)?;
+        strings += 1;
+        if strings.is_multiple_of(2) { out.write_all(b"}") } else { Ok(()) }
+    })?;
+    out.write_all(b"]").map_err(io)
+}
+
+/// The JSON of the fields of an entry that is in memory, appended to `out`.
+///
+/// # Errors
+/// As [`walk`].
+pub fn push_fields(message: &[u8], out: &mut Vec<u8>) -> Result<(), EntryError> {
+    let mut wire = Wire::new(message, 0, message.len() as u64);
+    write_fields(&mut wire, out, |span, out| {
+        push_value(slice(message, span), Layout::Compact, Markup::Escape, out);
+        Ok(())
+    })
+}
+
+/// The bytes at a span that a walk over `bytes` has reported.
+pub fn slice(bytes: &[u8], span: Span) -> &[u8] {
+    usize::try_from(span.start)
+        .ok()
+        .zip(usize::try_from(span.length).ok())
+        .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?))
+        .unwrap_or_default()
+}

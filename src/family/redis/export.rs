@@ -1,0 +1,388 @@
+//! Queries into files: the Redis part of the dump (`docs/format/dump.md` section 3). SQL gives keys and elements in
+//! their order; this module formats them. How files come into being is the tree's business.
+
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Statement};
+
+use super::entry::{self, EntryError};
+use super::rows::Type;
+use super::wire::{Wire, WireError};
+use crate::dump::json::{self, Layout, Markup, push_score, push_value};
+use crate::dump::name::{NameKind, push_file_name};
+use crate::dump::tree::{Directory, Tree};
+use crate::dump::ttl_list;
+use crate::family::{Export, ExportError, Exported};
+use crate::staging::{Extent, LargeValues, U64};
+
+/// The only database that elastickv has.
+const DATABASE: &str = "redis/db_0";
+
+/// Depth of a binary-safe value in the indented files: alone in a list, or in an object in a list.
+const ALONE: Layout = Layout::Indented(2);
+const IN_OBJECT: Layout = Layout::Indented(3);
+
+/// Copies of large values go through a buffer of this many bytes.
+const COPY_BYTES: usize = 64 << 10;
+
+pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
+    let mut keys = 0;
+    if run.scopes.is_empty() || run.scopes.iter().any(|scope| scope == "0" || scope == "db_0") {
+        let mut exporter = Exporter { run, name: Vec::new() };
+        keys += exporter.strings("redis_exported_string", "strings")?;
+        keys += exporter.strings("redis_exported_hll", "hll")?;
+        for of in [Type::Hash, Type::List, Type::Set, Type::Stream, Type::Zset] {
+            keys += exporter.collections(of)?;
+        }
+    }
+    let scopes = if keys > 0 { vec!["0".to_owned()] } else { Vec::new() };
+    Ok(Exported { keys, scopes })
+}
+
+struct Exporter<'r, 'a, 'c> {
+    run: &'r mut Export<'a, 'c>,
+    /// Encoded name of the key being written, with its extension.
+    name: Vec<u8>,
+}
+
+/// What a collection's file needs beside its elements.
+struct Collection {
+    /// Number of the collection whose elements these are.
+    contents: i64,
+    expire_at_ms: Option<i64>,
+    /// What the stream's meta row says; `None` for a one-blob stream.
+    stream: Option<StreamMeta>,
+}
+
+struct StreamMeta {
+    length: i64,
+    last: (u64, u64),
+    trimmed: (u64, u64),
+}
+
+impl Exporter<'_, '_, '_> {
+    /// Values as files of their own, and the list of their expiries.
+    fn strings(&mut self, view: &str, folder: &str) -> Result<u64, ExportError> {
+        let connection = self.run.staging.connection();
+        let kept = self.kept();
+        let mut query = connection.prepare(&format!("SELECT key, value FROM {view} WHERE {kept}"))?;
+        let mut rows = query.query([])?;
+        let (mut keys, mut directory) = (0, None);
+        while let Some(row) = rows.next()? {
+            self.begin(
+                &mut directory,
+                folder,
+                row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?,
+                ".bin",
+            )?;
+            match row.get_ref(1)? {
+                ValueRef::Integer(id) => {
+                    let extent = self.run.large_values.find(id)?;
+                    copy(self.run.large_values, extent, self.run.tree)?;
+                }
+                value => self.run.tree.content().extend_from_slice(bytes_of(value)?),
+            }
+            self.end()?;
+            keys += 1;
+        }
+        drop(rows);
+        let sql = format!(
+            "SELECT key, expire_at_ms FROM {view} WHERE expire_at_ms IS NOT NULL AND {kept} ORDER BY key"
+        );
+        let mut query = connection.prepare(&sql)?;
+        let mut rows = query.query([])?;
+        let mut name = Vec::new();
+        let mut begun = false;
+        while let Some(row) = rows.next()? {
+            if !begun {
+                let database = self.run.tree.directory(DATABASE)?;
+                self.run.tree.begin(&database, format!("{folder}_ttl.jsonl").as_bytes());
+                begun = true;
+            }
+            name.clear();
+            // The KEYMAP line was written with the file.
+            let _ = push_file_name(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?, &mut name);
+            ttl_list::push_line(&name, row.get(1)?, self.run.tree.content());
+            self.run.tree.spill()?;
+        }
+        if begun {
+            self.run.tree.end()?;
+        }
+        Ok(keys)
+    }
+
+    fn collections(&mut self, of: Type) -> Result<u64, ExportError> {
+        let connection = self.run.staging.connection();
+        let sql = format!(
+            "SELECT key, contents, expire_at_ms, meta_length, stream_last_ms, stream_last_seq, \
+             coalesce(stream_trimmed_ms, 0), coalesce(stream_trimmed_seq, 0) \
+             FROM redis_exported_collection WHERE type = ? AND {} ORDER BY id",
+            self.kept()
+        );
+        let mut query = connection.prepare(&sql)?;
+        let mut elements = connection.prepare(elements_sql(of))?;
+        let mut rows = query.query([of.name()])?;
+        let (mut keys, mut directory) = (0, None);
+        let (folder, extension) = match of {
+            Type::Hash => ("hashes", ".json"),
+            Type::List => ("lists", ".json"),
+            Type::Set => ("sets", ".json"),
+            Type::Stream => ("streams", ".jsonl"),
+            Type::Zset => ("zsets", ".json"),
+        };
+        while let Some(row) = rows.next()? {
+            let length: Option<i64> = row.get(3)?;
+            let stream = match length {
+                Some(length) if of == Type::Stream => Some(StreamMeta {
+                    length,
+                    last: (row.get::<_, U64>(4)?.0, row.get::<_, U64>(5)?.0),
+                    trimmed: (row.get::<_, U64>(6)?.0, row.get::<_, U64>(7)?.0),
+                }),
+                _ => None,
+            };
+            let collection = Collection { contents: row.get(1)?, expire_at_ms: row.get(2)?, stream };
+            let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            self.begin(&mut directory, folder, key, extension)?;
+            if of == Type::Stream {
+                self.stream(&mut elements, &collection)?;
+            } else {
+                self.document(of, &mut elements, &collection)?;
+            }
+            self.end()?;
+            keys += 1;
+        }
+        Ok(keys)
+    }
+
+    /// An indented file: hash, list, set or sorted set.
+    fn document(
+        &mut self,
+        of: Type,
+        elements: &mut Statement<'_>,
+        collection: &Collection,
+    ) -> Result<(), ExportError> {
+        let Self { run: Export { tree, large_values, .. }, .. } = self;
+        let list = match of {
+            Type::Hash => "fields",
+            Type::List => "items",
+            Type::Set | Type::Zset | Type::Stream => "members",
+        };
+        tree.content().extend_from_slice(b"{\n  \"format_version\": 1,\n  \"");
+        tree.content().extend_from_slice(list.as_bytes());
+        tree.content().extend_from_slice(b"\": [");
+        let mut rows = elements.query([collection.contents])?;
+        let mut first = true;
+        while let Some(row) = rows.next()? {
+            let out = tree.content();
+            out.extend_from_slice(if first { b"\n    " } else { b",\n    " });
+            first = false;
+            match of {
+                Type::Hash => {
+                    out.extend_from_slice(b"{\n      \"name\": ");
+                    push_value(bytes_of(row.get_ref(0)?)?, IN_OBJECT, Markup::Escape, out);
+                    out.extend_from_slice(b",\n      \"value\": ");
+                    value(row.get_ref(1)?, IN_OBJECT, tree, large_values)?;
+                    tree.content().extend_from_slice(b"\n    }");
+                }
+                Type::Zset => {
+                    out.extend_from_slice(b"{\n      \"member\": ");
+                    push_value(bytes_of(row.get_ref(0)?)?, IN_OBJECT, Markup::Escape, out);
+                    out.extend_from_slice(b",\n      \"score\": ");
+                    push_score(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN), out);
+                    out.extend_from_slice(b"\n    }");
+                }
+                Type::List | Type::Set | Type::Stream => {
+                    value(row.get_ref(0)?, ALONE, tree, large_values)?;
+                }
+            }
+            tree.spill()?;
+        }
+        let out = tree.content();
+        out.extend_from_slice(if first {
+            b"],\n  \"expire_at_ms\": "
+        } else {
+            b"\n  ],\n  \"expire_at_ms\": "
+        });
+        push_expiry(collection.expire_at_ms, out);
+        out.extend_from_slice(b"\n}");
+        Ok(())
+    }
+
+    /// One line per entry, then the line of the meta row.
+    fn stream(&mut self, elements: &mut Statement<'_>, collection: &Collection) -> Result<(), ExportError> {
+        let Self { run: Export { tree, large_values, .. }, .. } = self;
+        let trimmed = collection.stream.as_ref().map_or((0, 0), |meta| meta.trimmed);
+        // No id is smaller than 0-0, and with nothing trimmed an entry 0-0 counts.
+        let all = trimmed == (0, 0);
+        let mut rows = elements.query((collection.contents, all, U64(trimmed.0), U64(trimmed.1)))?;
+        let (mut entries, mut greatest) = (0, (0, 0));
+        while let Some(row) = rows.next()? {
+            let id = (row.get::<_, U64>(0)?.0, row.get::<_, U64>(1)?.0);
+            let out = tree.content();
+            out.extend_from_slice(b"{\"id\":\"");
+            push_id(id, out);
+            out.extend_from_slice(b"\",\"fields\":");
+            match row.get_ref(2)? {
+                ValueRef::Integer(large) => large_entry(large_values, large_values.find(large)?, tree)?,
+                fields => out.extend_from_slice(bytes_of(fields)?),
+            }
+            tree.content().extend_from_slice(b"}\n");
+            tree.spill()?;
+            entries += 1;
+            greatest = id;
+        }
+        let (length, last) =
+            collection.stream.as_ref().map_or((entries, greatest), |meta| (meta.length, meta.last));
+        let out = tree.content();
+        out.extend_from_slice(b"{\"_meta\":true,\"length\":");
+        push_number(length, out);
+        out.extend_from_slice(b",\"last_ms\":");
+        push_number(last.0, out);
+        out.extend_from_slice(b",\"last_seq\":");
+        push_number(last.1, out);
+        out.extend_from_slice(b",\"expire_at_ms\":");
+        push_expiry(collection.expire_at_ms, out);
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    /// Begins the file of a key, and notes a name that cannot be turned back.
+    fn begin(
+        &mut self,
+        directory: &mut Option<Arc<Directory>>,
+        folder: &str,
+        key: &[u8],
+        extension: &str,
+    ) -> Result<(), ExportError> {
+        let directory = match directory {
+            Some(directory) => directory,
+            None => directory.insert(self.run.tree.directory(&format!("{DATABASE}/{folder}"))?),
+        };
+        self.name.clear();
+        if push_file_name(key, &mut self.name) == NameKind::Fallback {
+            note_fallback(self.run.staging.connection(), key, &self.name)?;
+        }
+        self.name.extend_from_slice(extension.as_bytes());
+        self.run.tree.begin(directory, &self.name);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), ExportError> {
+        self.run.tree.end()?;
+        (self.run.written)(self.run.tree)
+    }
+
+    fn kept(&self) -> String {
+        if self.run.drop_expired {
+            format!("(expire_at_ms IS NULL OR expire_at_ms > {})", self.run.snapshot_ms)
+        } else {
+            "1".to_owned()
+        }
+    }
+}
+
+fn elements_sql(of: Type) -> &'static str {
+    match of {
+        Type::Hash => "SELECT name, value FROM redis_hash_field WHERE collection = ? ORDER BY name",
+        Type::List => "SELECT item FROM redis_list_item WHERE collection = ? ORDER BY seq",
+        Type::Set => "SELECT member FROM redis_set_member WHERE collection = ? ORDER BY member",
+        Type::Zset => "SELECT member, score FROM redis_zset_member WHERE collection = ? ORDER BY member",
+        Type::Stream => {
+            "SELECT ms, seq, fields FROM redis_stream_entry \
+             WHERE collection = ?1 AND (?2 OR (ms, seq) > (?3, ?4)) ORDER BY ms, seq"
+        }
+    }
+}
+
+fn note_fallback(connection: &Connection, key: &[u8], name: &[u8]) -> Result<(), ExportError> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO dump_keymap (scope, original, encoded) VALUES (?, ?, ?)")?
+        .execute((DATABASE, key, String::from_utf8_lossy(name)))?;
+    Ok(())
+}
+
+/// A binary-safe value from a column that holds it, or the number of a large value.
+fn value(
+    column: ValueRef<'_>,
+    layout: Layout,
+    tree: &mut Tree,
+    large_values: &LargeValues<'_>,
+) -> Result<(), ExportError> {
+    match column {
+        ValueRef::Integer(id) => large_value(large_values, large_values.find(id)?, layout, tree),
+        column => {
+            push_value(bytes_of(column)?, layout, Markup::Escape, tree.content());
+            Ok(())
+        }
+    }
+}
+
+/// Read twice, since the first bytes already depend on whether all of it is text.
+fn large_value(
+    large_values: &LargeValues<'_>,
+    extent: Extent,
+    layout: Layout,
+    tree: &mut Tree,
+) -> Result<(), ExportError> {
+    let utf8 = json::is_utf8(large_values.open(extent)?).map_err(ExportError::LargeValue)?;
+    json::write_value_from(large_values.open(extent)?, utf8, layout, Markup::Escape, tree)
+        .map_err(ExportError::LargeValue)
+}
+
+fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -> Result<(), ExportError> {
+    let mut wire = Wire::new(BufReader::new(large_values.open(extent)?), 0, extent.length);
+    let result = entry::write_fields(&mut wire, tree, |span, tree| {
+        large_value(large_values, extent.slice(span.start, span.length), Layout::Compact, tree)
+            .map_err(io::Error::other)
+    });
+    result.map_err(|error| {
+        ExportError::LargeValue(match error {
+            EntryError::Wire(WireError::Io(error)) => error,
+            // It was well-formed when it was staged: the bytes are not the same any more.
+            EntryError::Wire(WireError::Malformed) | EntryError::Malformed(_) => {
+                io::ErrorKind::InvalidData.into()
+            }
+        })
+    })
+}
+
+fn copy(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -> Result<(), ExportError> {
+    let mut reader = large_values.open(extent)?;
+    let mut left = extent.length;
+    while left > 0 {
+        let out = tree.content();
+        let start = out.len();
+        let step = left.min(COPY_BYTES as u64);
+        out.resize(start + step as usize, 0);
+        reader.read_exact(&mut out[start..]).map_err(ExportError::LargeValue)?;
+        left -= step;
+        tree.spill()?;
+    }
+    Ok(())
+}
+
+fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
+    match column {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
+        _ => Err(rusqlite::Error::from(rusqlite::types::FromSqlError::InvalidType).into()),
+    }
+}
+
+fn push_id((ms, seq): (u64, u64), out: &mut Vec<u8>) {
+    push_number(ms, out);
+    out.push(b'-');
+    push_number(seq, out);
+}
+
+fn push_expiry(expire_at_ms: Option<i64>, out: &mut Vec<u8>) {
+    match expire_at_ms {
+        Some(ms) => push_number(ms, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn push_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}

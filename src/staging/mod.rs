@@ -1,0 +1,227 @@
+//! The staging room: one SQLite file that holds the visible rows of one or several snapshots, for people to ask
+//! and for the exporter to read. It owns the file (this module), its schema (`schema`, and the SQL under
+//! `migrations/`), the way rows get in fast (`insert`), values too long for a row (`values`), warnings
+//! (`warnings`) and quarantined rows (`quarantine`). It knows no family: families own their tables.
+//!
+//! **Journal.** A rollback journal, not a write-ahead log: almost every page that a load writes is a new one, and
+//! new pages need no journal, so a load writes the database once. Nothing is left beside the file after a clean end.
+//!
+//! **Sync.** A killed process loses nothing that it wrote, so batches are committed without fsync. A power cut may
+//! tear the file; it can be made again from the snapshot.
+//!
+//! **Locking.** A load or an export holds the file exclusively: nobody should see half a snapshot, and the locks of
+//! a shared file would be taken and released at every batch.
+
+mod cell;
+mod insert;
+mod quarantine;
+mod schema;
+mod values;
+mod warnings;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::{FromSql, ToSql};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+pub use cell::{Cell, U64, is_text};
+pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
+pub use quarantine::quarantine;
+pub use schema::APPLICATION_ID;
+pub use values::{Extent, LargeReader, LargeValues, modified_ns};
+pub use warnings::{Kind, Warning, Warnings};
+
+/// Page cache of a connection, in KiB: enough for the inner pages of every table that a load fills in turn.
+const CACHE_KIB: i64 = 16 << 10;
+
+/// Bytes of a page. Larger than SQLite's own choice: rows come in order, so pages are filled whole.
+const PAGE_BYTES: i64 = 16 << 10;
+
+/// What can go wrong with a staging database.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    /// SQLite failed; disk full and unreadable files show here.
+    #[error("the staging database failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file cannot be made or opened.
+    #[error("cannot open the staging database {}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        error: io::Error,
+    },
+    /// A file is there already.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Some other file.
+    #[error("{} is not a staging database of ekvsnap", .0.display())]
+    NotStaging(PathBuf),
+    /// Another process works on it.
+    #[error("{} is in use by another process", .0.display())]
+    Busy(PathBuf),
+    /// A later version made it.
+    #[error("the staging database was made by a newer version of ekvsnap")]
+    Newer,
+    /// The schema could not be applied.
+    #[error("cannot bring the staging database to the schema of this version")]
+    Migration(#[source] rusqlite_migration::Error),
+    /// The load that filled it never came to its end.
+    #[error("the load into {} never came to its end: load the snapshot again", .0.display())]
+    Incomplete(PathBuf),
+    /// A value too long for a row could not be read again.
+    #[error("cannot read a large value again")]
+    LargeValue(#[source] io::Error),
+    /// A snapshot that large values lie in cannot be opened any more.
+    #[error("large values lie in the snapshot {}, which cannot be opened any more", path.display())]
+    SourceGone {
+        /// The snapshot.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        error: io::Error,
+    },
+    /// A snapshot that large values lie in is not the one that was loaded.
+    #[error("large values lie in the snapshot {}, which has changed since it was loaded", .0.display())]
+    SourceChanged(PathBuf),
+}
+
+/// A staging database.
+pub struct Staging {
+    connection: Connection,
+    path: PathBuf,
+    duplicates: Duplicates,
+}
+
+impl Staging {
+    /// Makes a new one, readable by its owner only: it holds the data of the snapshot.
+    ///
+    /// # Errors
+    /// The file exists, or cannot be made.
+    pub fn create(path: &Path) -> Result<Self, StagingError> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
+            |error| match error.kind() {
+                io::ErrorKind::AlreadyExists => StagingError::Exists(path.to_owned()),
+                _ => StagingError::Open { path: path.to_owned(), error },
+            },
+        )?;
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        Self::prepare(connection, path)
+    }
+
+    /// Opens one for writing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// It is not one, somebody works on it, or a newer version made it.
+    pub fn open(path: &Path) -> Result<Self, StagingError> {
+        check_is_staging(path)?;
+        Self::prepare(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path)
+            .map_err(|error| busy(error, path))
+    }
+
+    /// Opens one for reading only; nothing is written, not even its schema.
+    ///
+    /// # Errors
+    /// It is not one, somebody works on it, or a newer version made it.
+    pub fn open_read_only(path: &Path) -> Result<Self, StagingError> {
+        check_is_staging(path)?;
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        if schema::is_newer(&connection).map_err(|error| busy(error.into(), path))? {
+            return Err(StagingError::Newer);
+        }
+        let duplicates = Duplicates::register(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), duplicates })
+    }
+
+    fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StagingError> {
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        schema::migrate(&mut connection)?;
+        let duplicates = Duplicates::register(&connection)?;
+        Ok(Self { connection, path: path.to_owned(), duplicates })
+    }
+
+    /// The connection, for the families' own tables.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Rows that bulk inserts found in their table already.
+    pub fn duplicates(&self) -> &Duplicates {
+        &self.duplicates
+    }
+
+    /// Notes a fact about the whole run.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn set_fact(&self, name: &str, value: impl ToSql) -> Result<(), StagingError> {
+        self.connection.execute("INSERT OR REPLACE INTO run (name, value) VALUES (?, ?)", (name, value))?;
+        Ok(())
+    }
+
+    /// A fact about the whole run; `None` if it was never noted or is NULL.
+    ///
+    /// # Errors
+    /// Whatever SQLite says; a value of another type.
+    pub fn fact<T: FromSql>(&self, name: &str) -> Result<Option<T>, StagingError> {
+        Ok(self
+            .connection
+            .query_row("SELECT value FROM run WHERE name = ?", [name], |row| row.get(0))
+            .optional()?
+            .flatten())
+    }
+
+    /// Everything is on disk and the file is closed.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn close(self) -> Result<(), StagingError> {
+        self.connection.close().map_err(|(_, error)| error.into())
+    }
+}
+
+/// Is the file a staging database, by its first bytes? Asked before SQLite opens it, so that a file of another
+/// kind gets an error that says so.
+///
+/// # Errors
+/// The file cannot be read, or is of another kind.
+pub fn check_is_staging(path: &Path) -> Result<(), StagingError> {
+    use io::Read;
+    let open = |error| StagingError::Open { path: path.to_owned(), error };
+    let mut head = Vec::new();
+    std::fs::File::open(path).map_err(open)?.take(72).read_to_end(&mut head).map_err(open)?;
+    let is_sqlite = head.starts_with(b"SQLite format 3\0");
+    if is_sqlite && head.get(68..72) == Some(&APPLICATION_ID.to_be_bytes()) {
+        Ok(())
+    } else {
+        Err(StagingError::NotStaging(path.to_owned()))
+    }
+}
+
+fn busy(error: StagingError, path: &Path) -> StagingError {
+    match &error {
+        StagingError::Sqlite(inner) if inner.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            StagingError::Busy(path.to_owned())
+        }
+        StagingError::Migration(rusqlite_migration::Error::RusqliteError { err, .. })
+            if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+        {
+            StagingError::Busy(path.to_owned())
+        }
+        _ => error,
+    }
+}

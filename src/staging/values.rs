@@ -1,0 +1,220 @@
+//! Values too long to be copied with their rows: where they lie, and reading them again in constant memory.
+//! Bytes of a snapshot file stay there; those of standard input are kept in pieces. Knows no family.
+
+use std::cell::{Cell as Slot, RefCell};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::StagingError;
+use crate::snapshot::{Piece, Place};
+
+/// A stretch of bytes outside the tables of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The source it came with.
+    pub source: i64,
+    /// The payload kept in pieces, or `None`: the snapshot file.
+    pub payload: Option<i64>,
+    /// First byte, in the payload or in the file.
+    pub start: u64,
+    /// Number of bytes.
+    pub length: u64,
+}
+
+impl Extent {
+    /// The bytes of a large payload.
+    pub fn of(source: i64, place: Place, length: u64) -> Self {
+        match place {
+            Place::File { offset } => Self { source, payload: None, start: offset, length },
+            Place::Pieces { number } => {
+                Self { source, payload: Some(number.cast_signed()), start: 0, length }
+            }
+        }
+    }
+
+    /// Part of it: `length` bytes from `start` on, as far as it reaches.
+    #[must_use]
+    pub fn slice(self, start: u64, length: u64) -> Self {
+        let skipped = start.min(self.length);
+        Self { start: self.start + skipped, length: length.min(self.length - skipped), ..self }
+    }
+}
+
+/// The values outside the tables, of one staging database.
+pub struct LargeValues<'c> {
+    connection: &'c Connection,
+    files: RefCell<HashMap<i64, Rc<File>>>,
+    /// The payload whose pieces are coming in, and how many of its bytes have come.
+    incoming: Slot<(i64, u64, u64)>,
+}
+
+impl<'c> LargeValues<'c> {
+    /// The large values of a database.
+    pub fn new(connection: &'c Connection) -> Self {
+        Self { connection, files: RefCell::default(), incoming: Slot::new((-1, 0, 0)) }
+    }
+
+    /// Keeps a piece of a payload whose source cannot be read twice.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn keep(&self, source: i64, piece: Piece<'_>) -> Result<(), StagingError> {
+        let start = match self.incoming.get() {
+            (of, number, start) if (of, number) == (source, piece.number) => start,
+            _ => 0,
+        };
+        self.incoming.set((source, piece.number, start + piece.bytes.len() as u64));
+        self.connection
+            .prepare_cached(
+                "INSERT INTO large_value_piece (source, payload, start, bytes) VALUES (?, ?, ?, ?)",
+            )?
+            .execute((source, piece.number.cast_signed(), start.cast_signed(), piece.bytes))?;
+        Ok(())
+    }
+
+    /// Gives an extent the number by which tables refer to it.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn save(&self, extent: Extent) -> Result<i64, StagingError> {
+        let Extent { source, payload, start, length } = extent;
+        self.connection
+            .prepare_cached("INSERT INTO large_value (source, payload, start, length) VALUES (?, ?, ?, ?)")?
+            .execute((source, payload, start.cast_signed(), length.cast_signed()))?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// The extent with this number.
+    ///
+    /// # Errors
+    /// Whatever SQLite says; there is none.
+    pub fn find(&self, id: i64) -> Result<Extent, StagingError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT source, payload, start, length FROM large_value WHERE id = ?")?
+            .query_row([id], |row| {
+                Ok(Extent {
+                    source: row.get(0)?,
+                    payload: row.get(1)?,
+                    start: row.get::<_, i64>(2)?.cast_unsigned(),
+                    length: row.get::<_, i64>(3)?.cast_unsigned(),
+                })
+            })?)
+    }
+
+    /// Opens an extent for reading.
+    ///
+    /// # Errors
+    /// The snapshot is gone or has changed since it was loaded.
+    pub fn open(&self, extent: Extent) -> Result<LargeReader<'c>, StagingError> {
+        let bytes = match extent.payload {
+            None => Bytes::File(self.file(extent.source)?),
+            Some(payload) => {
+                Bytes::Pieces { payload, connection: self.connection, piece: Vec::new(), start: 0 }
+            }
+        };
+        Ok(LargeReader { extent, position: 0, bytes })
+    }
+
+    fn file(&self, source: i64) -> Result<Rc<File>, StagingError> {
+        if let Some(file) = self.files.borrow().get(&source) {
+            return Ok(Rc::clone(file));
+        }
+        let (path, bytes, modified_ns): (Vec<u8>, Option<i64>, Option<i64>) = self
+            .connection
+            .prepare_cached("SELECT absolute_path, bytes, modified_ns FROM source WHERE id = ?")?
+            .query_row([source], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let path = PathBuf::from(OsString::from_vec(path));
+        let file =
+            File::open(&path).map_err(|error| StagingError::SourceGone { path: path.clone(), error })?;
+        let metadata =
+            file.metadata().map_err(|error| StagingError::SourceGone { path: path.clone(), error })?;
+        if bytes.is_some_and(|bytes| bytes.cast_unsigned() != metadata.len())
+            || modified_ns.is_some_and(|modified| modified != self::modified_ns(&metadata))
+        {
+            return Err(StagingError::SourceChanged(path));
+        }
+        let file = Rc::new(file);
+        self.files.borrow_mut().insert(source, Rc::clone(&file));
+        Ok(file)
+    }
+}
+
+/// Modification time in Unix nanoseconds.
+pub fn modified_ns(metadata: &Metadata) -> i64 {
+    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+}
+
+/// Reads an extent.
+pub struct LargeReader<'c> {
+    extent: Extent,
+    position: u64,
+    bytes: Bytes<'c>,
+}
+
+enum Bytes<'c> {
+    File(Rc<File>),
+    Pieces { payload: i64, connection: &'c Connection, piece: Vec<u8>, start: u64 },
+}
+
+impl Read for LargeReader<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = self.extent.length.saturating_sub(self.position);
+        let wanted = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let at = self.extent.start + self.position;
+        let count = match &mut self.bytes {
+            Bytes::File(file) => file.read_at(&mut out[..wanted], at)?,
+            Bytes::Pieces { payload, connection, piece, start } => {
+                if at < *start || at >= *start + piece.len() as u64 {
+                    (*start, *piece) = piece_at(connection, self.extent.source, *payload, at)?;
+                }
+                let held = piece.get((at - *start) as usize..).unwrap_or_default();
+                let count = wanted.min(held.len());
+                out[..count].copy_from_slice(&held[..count]);
+                count
+            }
+        };
+        if count == 0 && wanted > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for LargeReader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.extent.length.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+fn piece_at(connection: &Connection, source: i64, payload: i64, at: u64) -> io::Result<(u64, Vec<u8>)> {
+    connection
+        .prepare_cached(
+            "SELECT start, bytes FROM large_value_piece WHERE source = ? AND payload = ? AND start <= ? \
+             ORDER BY start DESC LIMIT 1",
+        )
+        .and_then(|mut query| {
+            query
+                .query_row((source, payload, at.cast_signed()), |row| {
+                    Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+                })
+                .optional()
+        })
+        .map_err(io::Error::other)?
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}

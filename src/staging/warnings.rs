@@ -1,0 +1,177 @@
+//! What an operator should know although the run goes on: every kind of warning with its meaning, counted, with
+//! the first few of each. The meanings decide the exit status (`docs/format/dump.md` section 4).
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::StagingError;
+
+/// How many of a kind are shown.
+const SAMPLES: usize = 10;
+
+macro_rules! kinds {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $name:literal $(, $incomplete:ident)?;)+) => {
+        /// The kinds of warnings. The documentation of each is what `--help` and the guide say of it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[doc = $meaning])+ $variant,)+
+        }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The name in SQL, JSON and messages.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($meaning),+).trim_ascii_start(),)+ }
+            }
+
+            /// Does the dump lack something, or could something not be decided? Then the exit status is 1.
+            pub fn means_incomplete(self) -> bool {
+                match self { $(Self::$variant => kinds!(@ $($incomplete)?),)+ }
+            }
+        }
+    };
+    (@) => { false };
+    (@ incomplete) => { true };
+}
+
+kinds! {
+    /// Rows of a family that this version does not read: they are counted, but not in the dump.
+    FamilyNotRead = "family_not_read", incomplete;
+    /// The file has no CRC-32C footer, so its integrity is not verified.
+    NoFooter = "no_footer";
+    /// The file begins with a node's header or has a node's name, but has no footer: a node writes one, so the file may be cut off between two rows.
+    FooterMissing = "footer_missing", incomplete;
+    /// Row keys longer than the node's own restore accepts.
+    OversizeKey = "oversize_key";
+    /// Malformed rows, kept in the table quarantine and left out of the dump.
+    QuarantinedRow = "quarantined_row", incomplete;
+    /// One row key is visible in two of the files; the first file counts.
+    RowInTwoFiles = "row_in_two_files", incomplete;
+    /// Transactions had not been finished when the snapshot was taken; their intents are not exported.
+    TxnPendingIntents = "txn_pending_intents";
+    /// Intents whose transaction has committed, by its commit record: writes that the dump lacks.
+    TxnPendingIntentsCommitted = "txn_pending_intents_committed", incomplete;
+    /// A key has rows of two types; the one that comes first in the order of the format is exported.
+    RedisTypeConflict = "redis_type_conflict", incomplete;
+    /// A bare string under a key that has a newer string row; the newer one is exported.
+    RedisStaleBareString = "redis_stale_bare_string";
+    /// An expiry for a key that has no rows in these files.
+    RedisOrphanTtl = "redis_orphan_ttl";
+    /// A hash has more or fewer fields than its meta row and deltas say.
+    RedisHashLengthMismatch = "redis_hash_length_mismatch";
+    /// A list has more or fewer items than its meta row and deltas say.
+    RedisListLengthMismatch = "redis_list_length_mismatch";
+    /// A set has more or fewer members than its meta row and deltas say.
+    RedisSetLengthMismatch = "redis_set_length_mismatch";
+    /// A stream has more or fewer entries than its meta row says.
+    RedisStreamLengthMismatch = "redis_stream_length_mismatch";
+    /// A sorted set has more or fewer members than its meta row and deltas say.
+    RedisZsetLengthMismatch = "redis_zset_length_mismatch";
+    /// List items without a meta row or delta; the list is exported.
+    RedisListItemsWithoutMeta = "redis_list_items_without_meta";
+    /// Stream entries without a meta row: a client sees no such stream, and it is not exported.
+    RedisStreamOrphanEntriesWithoutMeta = "redis_stream_orphan_entries_without_meta";
+    /// A stream of the one-blob layout without a meta row; it is exported.
+    RedisStreamLegacyBlob = "redis_stream_legacy_blob";
+    /// Members of sorted sets whose score is NaN, written as "nan".
+    RedisZsetNanScore = "redis_zset_nan_score";
+    /// Keys whose expiry had passed when the snapshot was taken; they are exported with their expiry.
+    RedisExpiredKey = "redis_expired_key";
+}
+
+impl Kind {
+    /// The kind of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+/// One kind of warning, with how often it came up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warning {
+    /// How often.
+    pub count: u64,
+    /// The first few, in readable form.
+    pub samples: Vec<String>,
+}
+
+/// Warnings by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warnings(BTreeMap<&'static str, Warning>);
+
+impl Warnings {
+    /// Notes one.
+    pub fn add(&mut self, kind: Kind, sample: impl Into<String>) {
+        self.add_many(kind, 1, [sample.into()]);
+    }
+
+    /// Notes several, of which the first are shown.
+    pub fn add_many(&mut self, kind: Kind, count: u64, samples: impl IntoIterator<Item = String>) {
+        if count == 0 {
+            return;
+        }
+        let warning = self.0.entry(kind.name()).or_default();
+        warning.count += count;
+        let room = SAMPLES - warning.samples.len();
+        warning.samples.extend(samples.into_iter().take(room));
+    }
+
+    /// All kinds that came up, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &Warning)> {
+        self.0.iter().filter_map(|(name, warning)| Some((Kind::from_name(name)?, warning)))
+    }
+
+    /// Does any of them mean that the dump is not whole?
+    pub fn mean_incomplete(&self) -> bool {
+        self.iter().any(|(kind, _)| kind.means_incomplete())
+    }
+
+    /// Writes them down.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn save(&self, connection: &Connection) -> Result<(), StagingError> {
+        connection.execute_batch("DELETE FROM warning_sample; DELETE FROM warning")?;
+        for (kind, warning) in &self.0 {
+            connection.execute(
+                "INSERT INTO warning (kind, count) VALUES (?, ?)",
+                (kind, warning.count.cast_signed()),
+            )?;
+            for (ordinal, sample) in warning.samples.iter().enumerate() {
+                connection.execute(
+                    "INSERT INTO warning_sample (kind, ordinal, sample) VALUES (?, ?, ?)",
+                    (kind, ordinal as i64, sample),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads them back.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn read(connection: &Connection) -> Result<Self, StagingError> {
+        let mut warnings = Self::default();
+        let mut kinds = connection.prepare("SELECT kind, count FROM warning")?;
+        let mut samples =
+            connection.prepare("SELECT sample FROM warning_sample WHERE kind = ? ORDER BY ordinal")?;
+        let mut rows = kinds.query([])?;
+        while let Some(row) = rows.next()? {
+            let (name, count): (String, i64) = (row.get(0)?, row.get(1)?);
+            if let Some(kind) = Kind::from_name(&name) {
+                let samples = samples.query_map([&name], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+                warnings.add_many(kind, count.cast_unsigned(), samples);
+            }
+        }
+        Ok(warnings)
+    }
+}
