@@ -49,7 +49,8 @@ pub enum Place {
         /// Offset of the payload's first byte, in bytes from the start of the file.
         offset: u64,
     },
-    /// In the pieces that came before the row under this number ([`Batch::piece`]).
+    /// In the pieces that came before the row under this number ([`Batch::piece`]). Pieces under a number that no
+    /// row names belong to a version that a newer one replaced.
     Pieces {
         /// The number of the payload, unique in its source.
         number: u64,
@@ -203,6 +204,10 @@ impl Batch {
         self.bytes.clear();
         self.rows.clear();
         self.piece = None;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.piece.is_none()
     }
 
     pub(super) fn is_full(&self) -> bool {
