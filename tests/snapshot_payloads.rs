@@ -3,7 +3,8 @@
 mod snapshot_support;
 
 use ekvsnap::snapshot::limits::{
-    BATCH_BYTES, BATCH_ROWS, INLINE_PAYLOAD_BYTES, MAX_KEY_BYTES, RESTORABLE_KEY_BYTES, WINDOW_BYTES,
+    BATCH_BYTES, BATCH_READ_BYTES, BATCH_ROWS, INLINE_PAYLOAD_BYTES, MAX_KEY_BYTES, RESTORABLE_KEY_BYTES,
+    WINDOW_BYTES,
 };
 use ekvsnap::snapshot::{Corruption, Verdict};
 use ekvsnap_testkit::container::HlcHeader;
@@ -138,5 +139,16 @@ fn a_batch_ends_with_the_row_that_reaches_one_of_its_limits() {
     for file in both(&wide) {
         let seen = read(&file, How::Rereadable, None).unwrap();
         assert_eq!(seen.batches, 100_usize.div_ceil(BATCH_BYTES / INLINE_PAYLOAD_BYTES));
+    }
+}
+
+#[test]
+fn a_long_stretch_of_old_versions_comes_in_several_batches() {
+    let old = (1..1000).map(|ts| Version::put("k", ts, payload(20_000, ts)));
+    let versions: Vec<_> = old.chain([Version::tombstone("k", 1000)]).collect();
+    for file in both(&versions) {
+        let seen = seen(&file, None);
+        assert_eq!((seen.rows.len(), seen.count(Verdict::Superseded)), (0, 999));
+        assert_eq!(seen.batches as u64, (file.len() as u64).div_ceil(BATCH_READ_BYTES));
     }
 }

@@ -137,7 +137,8 @@ pub struct Piece<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A bounded number of visible rows, or a piece of a large payload, and how far the file has been read.
+/// A bounded number of visible rows, or a piece of a large payload, and how far the file has been read. It may be
+/// empty, where no version is visible for long.
 #[derive(Default)]
 pub struct Batch {
     bytes: Vec<u8>,

@@ -9,7 +9,7 @@ use super::error::{Corruption, SnapshotError};
 use super::header::{BodyFormat, Header, read_body_magic, read_header};
 use super::hlc::Hlc;
 use super::input::Input;
-use super::limits::BATCH_BYTES;
+use super::limits::{BATCH_BYTES, BATCH_READ_BYTES};
 use super::mvcc;
 use super::namespace::Class;
 use super::operational::OperationalFacts;
@@ -194,7 +194,8 @@ impl Reader {
 
     fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
         self.check_history()?;
-        while !batch.is_full() {
+        let stop = self.input.offset() + BATCH_READ_BYTES;
+        while !batch.is_full() && self.input.offset() < stop {
             if let Some(large) = self.large.take() {
                 if large.remaining > 0 {
                     self.piece(large, batch)?;
@@ -277,6 +278,8 @@ impl Reader {
         });
         Ok(())
     }
+
+    /// As far as the file has told yet; 0 if it has not.
     fn min_retained_ts(&self) -> Hlc {
         Hlc(self.facts.operational.min_retained_ts.unwrap_or(0))
     }
