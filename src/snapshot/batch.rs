@@ -49,7 +49,8 @@ pub enum Place {
         /// Offset of the payload's first byte, in bytes from the start of the file.
         offset: u64,
     },
-    /// In the pieces that came before the row under this number ([`Batch::piece`]).
+    /// In the pieces that came before the row under this number ([`Batch::piece`]). Pieces under a number that no
+    /// row names belong to a version that a newer one replaced.
     Pieces {
         /// The number of the payload, unique in its source.
         number: u64,
@@ -136,7 +137,8 @@ pub struct Piece<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A bounded number of visible rows, or a piece of a large payload, and how far the file has been read.
+/// A bounded number of visible rows, or a piece of a large payload, and how far the file has been read. It may be
+/// empty, where no version is visible for long.
 #[derive(Default)]
 pub struct Batch {
     bytes: Vec<u8>,
@@ -203,6 +205,10 @@ impl Batch {
         self.bytes.clear();
         self.rows.clear();
         self.piece = None;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.piece.is_none()
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -136,8 +136,10 @@ impl Input {
         self.base += self.at as u64;
         self.filled -= self.at;
         (self.at, self.summed) = (0, 0);
-        if self.window.len() != n.max(WINDOW_BYTES) && self.filled <= n.max(WINDOW_BYTES) {
-            self.window.resize(n.max(WINDOW_BYTES), 0);
+        // Fewer than `n` bytes are left in the window, so none is lost when it shrinks after a long key.
+        let size = n.max(WINDOW_BYTES);
+        if self.window.len() != size {
+            self.window.resize(size, 0);
             self.window.shrink_to_fit();
         }
         while !self.ended && self.filled < self.window.len() {

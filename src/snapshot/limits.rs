@@ -37,5 +37,9 @@ pub const WINDOW_BYTES: usize = 256 << 10;
 /// A batch is handed on once it holds this many bytes …
 pub const BATCH_BYTES: usize = 512 << 10;
 
-/// … or this many rows.
+/// … or this many rows …
 pub const BATCH_ROWS: usize = 8 << 10;
+
+/// … or once this many bytes were read for it, visible or not: a long stretch of old versions is to keep neither
+/// progress nor an interruption waiting.
+pub const BATCH_READ_BYTES: u64 = 8 << 20;

@@ -54,10 +54,12 @@ pub fn index_of(path: &Path) -> Option<u64> {
     }
 }
 
-/// Is the name one that a node gives: 16 hex digits and `.fsm`?
+/// Is the name one that a node gives: 16 lower-case hex digits and `.fsm` (`docs/format/snapshot.md` section 1)?
 pub fn is_node_name(path: &Path) -> bool {
     let stem = path.file_stem().map_or(&b""[..], OsStr::as_bytes);
-    stem.len() == 16 && stem.iter().all(u8::is_ascii_hexdigit)
+    is_snapshot_name(path)
+        && stem.len() == 16
+        && stem.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn group_number(folder: &OsStr) -> Option<u64> {
@@ -154,6 +156,14 @@ mod tests {
         assert_eq!(index("prod.fsm"), None);
         assert_eq!(index(".fsm"), None);
         assert_eq!(index("00000000000000zz.fsm"), None);
+    }
+
+    #[test]
+    fn a_node_names_its_files_in_lower_case_hex() {
+        let is_node_name = |name: &str| is_node_name(Path::new(name));
+        assert!(is_node_name("d/00000000000027af.fsm"));
+        let others = ["00000000000027AF.fsm", "00000000000027af.fsm.tmp", "00000000000027af.txt", "42.fsm"];
+        assert_eq!(others.map(is_node_name), [false; 4]);
     }
 
     #[test]

@@ -58,27 +58,28 @@ pub(super) fn read_prelude(input: &mut Input) -> Result<Prelude, SnapshotError> 
 /// The state of the body between two versions.
 #[derive(Default)]
 pub(super) struct Keys {
+    /// The key whose versions are being read, and where it begins in the file.
     key: Vec<u8>,
+    offset: u64,
     started: bool,
     versions_left: u64,
-    /// Versions of the key that the read timestamp reaches.
-    reached: u64,
-    /// The newest of them so far.
+    /// Commit timestamps of its versions so far: they come in any order, and none may come twice.
+    timestamps: Vec<u64>,
+    /// The newest version so far that the read timestamp reaches.
     best: Option<Best>,
     stored: Vec<u8>,
 }
 
 struct Best {
     commit_ts: u64,
-    tombstone: bool,
-    expire_at: u64,
+    verdict: Verdict,
     large: Option<(Place, u64)>,
     offset: u64,
 }
 
 impl Keys {
-    /// Reads the beginning of a key, or one version; with the last version of a key, the visible one goes into
-    /// the batch.
+    /// Reads the beginning of a key, or one version. Once all versions of a key and the pieces of their payloads
+    /// have been read, the next step puts the visible one into the batch.
     pub fn step(
         &mut self,
         input: &mut Input,
@@ -86,18 +87,12 @@ impl Keys {
         facts: &mut Facts,
         batch: &mut Batch,
     ) -> Result<Step, SnapshotError> {
-        if self.versions_left == 0 && !self.begin_key(input)? {
-            return Ok(Step::End);
-        }
-        let mut step = Step::Row;
         if self.versions_left > 0 {
-            step = self.version(input, read_at, facts)?;
             self.versions_left -= 1;
+            return self.version(input, read_at, facts);
         }
-        if self.versions_left == 0 {
-            self.end_key(read_at, facts, batch);
-        }
-        Ok(step)
+        self.end_key(input, facts, batch)?;
+        if self.begin_key(input)? { Ok(Step::Row) } else { Ok(Step::End) }
     }
 
     fn begin_key(&mut self, input: &mut Input) -> Result<bool, SnapshotError> {
@@ -121,9 +116,8 @@ impl Keys {
         }
         self.key.clear();
         self.key.extend_from_slice(key);
-        self.started = true;
         within(input, start, "number of versions", versions, MAX_MVCC_VERSIONS)?;
-        (self.versions_left, self.reached, self.best) = (versions, 0, None);
+        (self.started, self.offset, self.versions_left) = (true, start, versions);
         input.consume(16 + key_bytes);
         Ok(true)
     }
@@ -145,27 +139,24 @@ impl Keys {
             return Err(input.corrupt(start, Corruption::TombstoneMark { key, mark }));
         }
         let value_bytes = within(input, start, "value", length, MAX_MVCC_VALUE_BYTES)?;
-        let class = Class::of(&self.key);
-        let newest = match &self.best {
-            _ if !read_at.reaches(commit_ts) => {
-                facts.counts.add(class, Verdict::AfterReadTimestamp);
-                false
-            }
-            Some(best) if best.commit_ts == commit_ts => {
-                let key = readable(&self.key);
-                return Err(input.corrupt(start, Corruption::TwinVersions { key, commit_ts }));
-            }
-            Some(best) => {
-                self.reached += 1;
-                best.commit_ts < commit_ts
-            }
-            None => {
-                self.reached += 1;
-                true
-            }
-        };
         let whole = VERSION_BYTES + value_bytes;
-        if !newest {
+        let class = Class::of(&self.key);
+        self.timestamps.push(commit_ts);
+        if !read_at.reaches(commit_ts) {
+            facts.counts.add(class, Verdict::AfterReadTimestamp);
+            return skip(input, start, whole);
+        }
+        if let Some(best) = &self.best {
+            // Of any two, the older one is superseded.
+            facts.counts.add(class, Verdict::Superseded);
+            if commit_ts <= best.commit_ts {
+                return skip(input, start, whole);
+            }
+        }
+        let verdict = read_at.decide(mark == 1, expire_at);
+        let mut best = Best { commit_ts, verdict, large: None, offset: start };
+        if verdict != Verdict::Visible {
+            self.best = Some(best);
             return skip(input, start, whole);
         }
         let large = value_bytes > INLINE_PAYLOAD_BYTES;
@@ -177,13 +168,13 @@ impl Keys {
         self.stored.clear();
         self.stored.extend_from_slice(&self.key);
         self.stored.extend_from_slice(value);
-        let mut best = Best { commit_ts, tombstone: mark == 1, expire_at, large: None, offset: start };
         if large && !facts.rereadable {
             let number = facts.next_number();
             best.large = Some((Place::Pieces { number }, length));
             self.best = Some(best);
             input.consume(VERSION_BYTES);
-            return Ok(Step::Large(LargePayload { number, length, remaining: length, row: None }));
+            let part_of = ("version", start);
+            return Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row: None }));
         }
         if large {
             best.large = Some((Place::File { offset: start + VERSION_BYTES as u64 }, length));
@@ -192,18 +183,23 @@ impl Keys {
         skip(input, start, whole)
     }
 
-    fn end_key(&mut self, read_at: &ReadAt, facts: &mut Facts, batch: &mut Batch) {
-        let Some(best) = self.best.take() else { return };
-        let class = Class::of(&self.key);
-        for _ in 1..self.reached {
-            facts.counts.add(class, Verdict::Superseded);
+    fn end_key(&mut self, input: &Input, facts: &mut Facts, batch: &mut Batch) -> Result<(), SnapshotError> {
+        if !self.timestamps.is_sorted() {
+            self.timestamps.sort_unstable();
         }
-        let verdict = read_at.decide(best.tombstone, best.expire_at);
-        facts.counts.add(class, verdict);
-        if verdict == Verdict::Visible {
+        if let Some(twins) = self.timestamps.windows(2).find(|pair| pair[0] == pair[1]) {
+            let (key, commit_ts) = (readable(&self.key), twins[0]);
+            return Err(input.corrupt(self.offset, Corruption::TwinVersions { key, commit_ts }));
+        }
+        self.timestamps.clear();
+        let Some(best) = self.best.take() else { return Ok(()) };
+        let class = Class::of(&self.key);
+        facts.counts.add(class, best.verdict);
+        if best.verdict == Verdict::Visible {
             let shape = Shape { key: self.key.len(), suffix: 0, gap: 0, header: 0 };
             batch.push(class, &self.stored, &shape, best.large, best.offset);
         }
+        Ok(())
     }
 }
 

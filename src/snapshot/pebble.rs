@@ -98,6 +98,12 @@ impl Rows {
             let (key, bits) = (readable(raw_key), flags & RESERVED);
             return Err(input.unsupported(start, Unsupported::Flags { key, bits }));
         }
+        // Whatever its verdict would be: until the envelope has been opened, its expiry and tombstone bit are not
+        // to be believed (`docs/format/encryption.md` section 6).
+        if flags & ENCRYPTED != 0 {
+            let key = readable(user_key);
+            return Err(input.unsupported(start, Unsupported::Encrypted(key)));
+        }
         let class = Class::of(user_key);
         let verdict = self.versions.judge(
             user_key.len(),
@@ -109,10 +115,6 @@ impl Rows {
         facts.counts.add(class, verdict);
         if verdict != Verdict::Visible {
             return pass(input, start, 16 + key_bytes + value_bytes);
-        }
-        if flags & ENCRYPTED != 0 {
-            let key = readable(user_key);
-            return Err(input.unsupported(start, Unsupported::Encrypted(key)));
         }
         let shape = Shape {
             key: key_bytes,
@@ -135,7 +137,8 @@ impl Rows {
         let row = PendingRow { class, stored: stored.to_vec(), shape, offset: start };
         let number = facts.next_number();
         input.consume(payload_at as usize);
-        Ok(Step::Large(LargePayload { number, length, remaining: length, row: Some(row) }))
+        let part_of = ("row", start);
+        Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row: Some(row) }))
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::{Corruption, SnapshotError};
 use super::header::{BodyFormat, Header, read_body_magic, read_header};
 use super::hlc::Hlc;
 use super::input::Input;
-use super::limits::BATCH_BYTES;
+use super::limits::{BATCH_BYTES, BATCH_READ_BYTES};
 use super::mvcc;
 use super::namespace::Class;
 use super::operational::OperationalFacts;
@@ -76,6 +76,8 @@ pub(super) struct LargePayload {
     pub number: u64,
     pub length: u64,
     pub remaining: u64,
+    /// What ends too early if the payload does, and the offset at which that begins.
+    pub part_of: (&'static str, u64),
     /// The row that follows its last piece, unless the body hands that on later.
     pub row: Option<PendingRow>,
 }
@@ -103,6 +105,7 @@ pub struct Reader {
     facts: Facts,
     large: Option<LargePayload>,
     closing: Option<Closing>,
+    failed: bool,
 }
 
 impl Reader {
@@ -145,6 +148,7 @@ impl Reader {
             },
             large: None,
             closing: None,
+            failed: false,
         })
     }
 
@@ -169,17 +173,29 @@ impl Reader {
     }
 
     /// Fills a batch with the next visible rows, or with a piece of a large payload; false once the file has been
-    /// read to its end and its checksums have been found right.
+    /// read to its end and its checksums have been found right, or after an error.
     ///
     /// # Errors
-    /// See [`SnapshotError`]. A read timestamp below `min_retained_ts` shows where the file says so, which may be
-    /// at its end.
+    /// See [`SnapshotError`]. A read timestamp below `min_retained_ts` shows soon after the place where the file
+    /// says so, which may be its end. The batch of a failed call is empty.
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
         batch.clear();
-        if self.closing.is_some() {
+        if self.closing.is_some() || self.failed {
             return Ok(false);
         }
-        while !batch.is_full() {
+        let filled = self.fill_empty(batch);
+        if filled.is_err() {
+            // What follows a bad place must not pass for rows, least of all for a good end.
+            self.failed = true;
+            batch.clear();
+        }
+        filled.map(|()| true)
+    }
+
+    fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
+        self.check_history()?;
+        let stop = self.input.offset() + BATCH_READ_BYTES;
+        while !batch.is_full() && self.input.offset() < stop {
             if let Some(large) = self.large.take() {
                 if large.remaining > 0 {
                     self.piece(large, batch)?;
@@ -201,7 +217,10 @@ impl Reader {
                 Step::Row => {}
                 Step::Large(large) => {
                     self.large = Some(large);
-                    break;
+                    // Its pieces need a batch of their own.
+                    if !batch.is_empty() {
+                        break;
+                    }
                 }
                 Step::End => {
                     self.close()?;
@@ -210,15 +229,15 @@ impl Reader {
             }
         }
         batch.offset = self.input.offset();
-        Ok(true)
+        Ok(())
     }
 
     fn piece(&mut self, mut large: LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
-        let start = self.input.offset();
         let shown = self.input.peek(1)?;
         let bytes = (shown.len() as u64).min(large.remaining).min(BATCH_BYTES as u64) as usize;
         if bytes == 0 {
-            return Err(self.input.truncated(start, "value"));
+            let (inside, offset) = large.part_of;
+            return Err(self.input.truncated(offset, inside));
         }
         batch.set_piece(large.number, &shown[..bytes]);
         self.input.consume(bytes);
@@ -248,19 +267,32 @@ impl Reader {
             }
             self.input.consume(4);
         }
-        let oldest = Hlc(self.facts.operational.min_retained_ts.unwrap_or(0));
-        if let Some(asked) = self.read_at.as_of.filter(|asked| *asked < oldest) {
-            let name = self.input.name().to_owned();
-            return Err(SnapshotError::HistoryGone { name, asked, oldest });
-        }
+        self.check_history()?;
         self.closing = Some(Closing {
             counts: self.facts.counts.clone(),
             oversize_keys: self.facts.oversize_keys,
-            min_retained_ts: oldest,
+            min_retained_ts: self.min_retained_ts(),
             applied_index: self.facts.operational.applied_index,
             crc32c,
             bytes: self.input.offset(),
         });
         Ok(())
+    }
+
+    /// As far as the file has told yet; 0 if it has not.
+    fn min_retained_ts(&self) -> Hlc {
+        Hlc(self.facts.operational.min_retained_ts.unwrap_or(0))
+    }
+
+    /// Refuses a read timestamp below the oldest retained version, as far as the file has told that yet.
+    fn check_history(&self) -> Result<(), SnapshotError> {
+        let oldest = self.min_retained_ts();
+        match self.read_at.as_of {
+            Some(asked) if asked < oldest => {
+                let name = self.input.name().to_owned();
+                Err(SnapshotError::HistoryGone { name, asked, oldest })
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -149,14 +149,14 @@ impl Versions {
 /// Length in bytes of the longest common prefix.
 #[inline]
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let (words_a, words_b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let mut shared = 0;
-    for (x, y) in words_a.zip(words_b) {
-        if x != y {
-            break;
+    let (words_a, words_b) = (a.as_chunks().0, b.as_chunks().0);
+    for (i, (x, y)) in words_a.iter().zip(words_b).enumerate() {
+        let differing = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if differing != 0 {
+            return 8 * i + differing.trailing_zeros() as usize / 8;
         }
-        shared += 8;
     }
+    let shared = 8 * words_a.len().min(words_b.len());
     shared + a[shared..].iter().zip(&b[shared..]).take_while(|(x, y)| x == y).count()
 }
 
