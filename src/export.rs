@@ -20,8 +20,7 @@ use crate::report::{Report, SourceReport};
 use crate::snapshot::Hlc;
 use crate::staging::{BulkInsert, Cell, Conflict, LargeValues, Staging, StagingError, Table};
 
-const FILES: Table =
-    Table { name: "dump_file", columns: &["path", "bytes", "sha256"], key: 1, conflict: Conflict::Refuse };
+const FILES: Table = Table { name: "dump_file", columns: &["path", "bytes", "sha256"], key: 1 };
 
 /// Sums of finished files are written down once there are this many.
 const SUMS: usize = 256;
@@ -84,7 +83,7 @@ pub fn export(
     connection.execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
     let partial = target.begin()?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
-    let mut files = BulkInsert::new(connection, &FILES)?;
+    let mut files = BulkInsert::new(connection, &FILES, Conflict::Refuse)?;
     let large_values = LargeValues::new(connection);
     let as_of = report.as_of.map(Hlc);
     let mut exported = Vec::new();
@@ -198,8 +197,12 @@ fn manifest(report: &Report, options: &ExportOptions, exported: &[(&str, Exporte
     manifest.cluster_id.clone_from(&options.cluster_id);
     manifest.snapshot_index = first.and_then(|source| source.snapshot_index).unwrap_or(0);
     manifest.last_commit_ts = report.last_commit_ts().0;
-    let scopes = |adapter: &str| {
-        exported.iter().find(|(name, _)| *name == adapter).map(|(_, done)| done.scopes.clone())
+    // An adapter that was asked for and holds nothing is there, and empty. One whose rows are not read yet is not
+    // there: nobody knows what it holds.
+    let scopes = |adapter: &str| match exported.iter().find(|(name, _)| *name == adapter) {
+        Some((_, done)) => Some(done.scopes.clone()),
+        None => (report.adapters.iter().any(|name| name == adapter) && report.visible_rows(adapter) == 0)
+            .then(Vec::new),
     };
     manifest.adapters = Adapters {
         dynamodb: scopes("dynamodb").map(|tables| DynamoDb { tables }),

@@ -274,7 +274,7 @@ impl<'c> Writer<'c> {
             for class in family.classes() {
                 stage_of[*class as usize] = Some(stages.len());
             }
-            stages.push(family.stage(staging)?);
+            stages.push(family.stage(staging, source)?);
         }
         let large_values = LargeValues::new(staging.connection());
         let on_error = options.on_error;

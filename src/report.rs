@@ -165,6 +165,11 @@ impl Report {
         Hlc(self.sources.iter().map(|source| source.last_commit_ts).max().unwrap_or(0))
     }
 
+    /// The visible rows of one class.
+    pub fn visible_rows(&self, class: &str) -> u64 {
+        visible_rows(&self.classes, class)
+    }
+
     /// Does a warning mean that a dump of these adapters is not whole?
     pub fn is_incomplete(&self) -> bool {
         self.warnings.iter().any(|warning| warning.means_incomplete)
@@ -174,15 +179,16 @@ impl Report {
 /// Adapters that were asked for, have visible rows, and are not read by this version.
 fn note_unread(classes: &[ClassReport], adapters: &[String], warnings: &mut Warnings) {
     for adapter in ADAPTERS.iter().filter(|name| adapters.iter().any(|asked| asked == *name)) {
-        let rows = classes
-            .iter()
-            .filter(|class| class.class == *adapter && named(adapter).is_none())
-            .flat_map(|class| &class.verdicts)
-            .filter(|(verdict, _)| *verdict == Verdict::Visible.name())
-            .map(|(_, rows)| rows)
-            .sum();
-        warnings.add_many(Kind::FamilyNotRead, rows, [format!("{adapter}: {rows} rows")]);
+        if named(adapter).is_none() {
+            let rows = visible_rows(classes, adapter);
+            warnings.add_many(Kind::FamilyNotRead, rows, [format!("{adapter}: {rows} rows")]);
+        }
     }
+}
+
+fn visible_rows(classes: &[ClassReport], class: &str) -> u64 {
+    let verdicts = classes.iter().filter(|report| report.class == class).flat_map(|report| &report.verdicts);
+    verdicts.filter(|(verdict, _)| *verdict == Verdict::Visible.name()).map(|(_, rows)| rows).sum()
 }
 
 fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {

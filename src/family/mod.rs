@@ -34,11 +34,11 @@ pub trait Family: Sync {
     /// The classes of rows that it stages.
     fn classes(&self) -> &'static [Class];
 
-    /// Prepares to take rows in.
+    /// Prepares to take the rows of one source in; sources are numbered from 0.
     ///
     /// # Errors
     /// Whatever SQLite says.
-    fn stage<'c>(&self, staging: &'c Staging) -> Result<Box<dyn Stage + 'c>, StagingError>;
+    fn stage<'c>(&self, staging: &'c Staging, source: i64) -> Result<Box<dyn Stage + 'c>, StagingError>;
 
     /// Looks at the staged rows as a whole, once they are all there, and notes what is odd about them.
     ///

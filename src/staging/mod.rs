@@ -38,7 +38,7 @@ pub use warnings::{Kind, Warning, Warnings};
 const CACHE_KIB: i64 = 16 << 10;
 
 /// Bytes of a page. Larger than SQLite's own choice: rows come in order, so pages are filled whole.
-const PAGE_BYTES: i64 = 16 << 10;
+const PAGE_BYTES: i64 = 32 << 10;
 
 /// What can go wrong with a staging database.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,7 @@ impl Staging {
                 _ => StagingError::Open { path: path.to_owned(), error },
             },
         )?;
-        let connection = Connection::open(path)?;
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         Self::prepare(connection, path)
@@ -121,7 +121,7 @@ impl Staging {
     /// It is not one, somebody works on it, or a newer version made it.
     pub fn open(path: &Path) -> Result<Self, StagingError> {
         check_is_staging(path)?;
-        Self::prepare(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path)
+        Self::prepare(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path)
             .map_err(|error| busy(error, path))
     }
 
@@ -131,7 +131,7 @@ impl Staging {
     /// It is not one, somebody works on it, or a newer version made it.
     pub fn open_read_only(path: &Path) -> Result<Self, StagingError> {
         check_is_staging(path)?;
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         if schema::is_newer(&connection).map_err(|error| busy(error.into(), path))? {
             return Err(StagingError::Newer);
         }
@@ -210,6 +210,11 @@ pub fn check_is_staging(path: &Path) -> Result<(), StagingError> {
     } else {
         Err(StagingError::NotStaging(path.to_owned()))
     }
+}
+
+/// A connection is used by one thread only, so it needs no lock of its own.
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
 fn busy(error: StagingError, path: &Path) -> StagingError {

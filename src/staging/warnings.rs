@@ -175,3 +175,18 @@ impl Warnings {
         Ok(warnings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_stands_in_the_documentation_with_its_meaning_and_its_exit_status() {
+        let page = include_str!("../../docs/warnings.md");
+        for kind in Kind::ALL {
+            let exit = if kind.means_incomplete() { "**1**" } else { "0" };
+            let line = format!("| `{}` | {exit} | {} |", kind.name(), kind.meaning());
+            assert!(page.contains(&line), "docs/warnings.md lacks: {line}");
+        }
+    }
+}

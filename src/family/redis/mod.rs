@@ -30,8 +30,8 @@ impl Family for Redis {
         &[Class::Redis, Class::Bare]
     }
 
-    fn stage<'c>(&self, staging: &'c Staging) -> Result<Box<dyn Stage + 'c>, StagingError> {
-        Ok(Box::new(stage::RedisStage::new(staging)?))
+    fn stage<'c>(&self, staging: &'c Staging, source: i64) -> Result<Box<dyn Stage + 'c>, StagingError> {
+        Ok(Box::new(stage::RedisStage::new(staging, source)?))
     }
 
     fn reconcile(

@@ -19,47 +19,21 @@ use crate::staging::{
 };
 
 const STRING_COLUMNS: &[&str] = &["key", "key_is_text", "envelope", "expire_at_ms", "value", "source"];
-const STRINGS: Table =
-    Table { name: "redis_string", columns: STRING_COLUMNS, key: 1, conflict: Conflict::Note };
-const HLLS: Table = Table { name: "redis_hll", columns: STRING_COLUMNS, key: 1, conflict: Conflict::Note };
-const BARE_STRINGS: Table =
-    Table { name: "redis_bare_string", columns: STRING_COLUMNS, key: 1, conflict: Conflict::Note };
-const TTLS: Table = Table {
-    name: "redis_ttl",
-    columns: &["key", "key_is_text", "expire_at_ms", "source"],
-    key: 1,
-    conflict: Conflict::Note,
-};
-const FIELDS: Table = Table {
-    name: "redis_hash_field",
-    columns: &["collection", "name", "value", "source"],
-    key: 2,
-    conflict: Conflict::Note,
-};
-const SET_MEMBERS: Table = Table {
-    name: "redis_set_member",
-    columns: &["collection", "member", "source"],
-    key: 2,
-    conflict: Conflict::Note,
-};
-const ZSET_MEMBERS: Table = Table {
-    name: "redis_zset_member",
-    columns: &["collection", "member", "score", "source"],
-    key: 2,
-    conflict: Conflict::Note,
-};
-const ITEMS: Table = Table {
-    name: "redis_list_item",
-    columns: &["collection", "seq", "item", "source"],
-    key: 2,
-    conflict: Conflict::Note,
-};
-const ENTRIES: Table = Table {
-    name: "redis_stream_entry",
-    columns: &["collection", "ms", "seq", "fields", "source"],
-    key: 3,
-    conflict: Conflict::Note,
-};
+const STRINGS: Table = Table { name: "redis_string", columns: STRING_COLUMNS, key: 1 };
+const HLLS: Table = Table { name: "redis_hll", columns: STRING_COLUMNS, key: 1 };
+const BARE_STRINGS: Table = Table { name: "redis_bare_string", columns: STRING_COLUMNS, key: 1 };
+const TTLS: Table =
+    Table { name: "redis_ttl", columns: &["key", "key_is_text", "expire_at_ms", "source"], key: 1 };
+const FIELDS: Table =
+    Table { name: "redis_hash_field", columns: &["collection", "name", "value", "source"], key: 2 };
+const SET_MEMBERS: Table =
+    Table { name: "redis_set_member", columns: &["collection", "member", "source"], key: 2 };
+const ZSET_MEMBERS: Table =
+    Table { name: "redis_zset_member", columns: &["collection", "member", "score", "source"], key: 2 };
+const ITEMS: Table =
+    Table { name: "redis_list_item", columns: &["collection", "seq", "item", "source"], key: 2 };
+const ENTRIES: Table =
+    Table { name: "redis_stream_entry", columns: &["collection", "ms", "seq", "fields", "source"], key: 3 };
 
 /// Takes Redis rows in.
 pub struct RedisStage<'c> {
@@ -90,14 +64,16 @@ struct Run {
 }
 
 impl<'c> RedisStage<'c> {
-    pub(super) fn new(staging: &'c Staging) -> Result<Self, StagingError> {
+    pub(super) fn new(staging: &'c Staging, source: i64) -> Result<Self, StagingError> {
         let connection = staging.connection();
         let next_id = connection.query_row(
             "SELECT 1 + max(coalesce(max(id), 0), coalesce(max(blob_id), 0)) FROM redis_collection",
             [],
             |row| row.get(0),
         )?;
-        let table = |table| BulkInsert::new(connection, table);
+        // Row keys are unique within a file.
+        let conflict = if source == 0 { Conflict::Refuse } else { Conflict::Note };
+        let table = |table| BulkInsert::new(connection, table, conflict);
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),

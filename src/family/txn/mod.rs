@@ -23,7 +23,7 @@ impl Family for Txn {
         &[Class::Txn]
     }
 
-    fn stage<'c>(&self, staging: &'c Staging) -> Result<Box<dyn Stage + 'c>, StagingError> {
+    fn stage<'c>(&self, staging: &'c Staging, _source: i64) -> Result<Box<dyn Stage + 'c>, StagingError> {
         Ok(Box::new(TxnStage { connection: staging.connection() }))
     }
 
