@@ -23,6 +23,7 @@ CREATE TABLE source (
     crc32c           INTEGER,               -- the verified footer, NULL without one
     bytes            INTEGER,               -- length of the file
     modified_ns      INTEGER,               -- modification time, Unix ns, NULL for standard input
+    fingerprint      BLOB,                  -- SHA-256 of its first and last 64 KiB, NULL for standard input
     complete         INTEGER NOT NULL       -- 1 once read to the end and found right
 ) STRICT;
 
@@ -34,6 +35,18 @@ CREATE TABLE row_count (
     rows    INTEGER NOT NULL,
     PRIMARY KEY (source, class, verdict)
 ) STRICT, WITHOUT ROWID;
+
+-- Where the reading of a source stood when its rows so far were committed.
+CREATE TABLE checkpoint (
+    source          INTEGER PRIMARY KEY REFERENCES source,
+    byte_offset     INTEGER NOT NULL,       -- of the next row
+    crc32c          INTEGER NOT NULL,       -- of the bytes before it
+    last_key        BLOB NOT NULL,          -- raw key of the row before it
+    open_keys       TEXT NOT NULL,          -- JSON: [[length of a user key, decided?], …], prefixes of last_key
+    oversize_keys   INTEGER NOT NULL,
+    min_retained_ts ANY,
+    applied_index   ANY
+) STRICT;
 
 CREATE TABLE warning (
     kind  TEXT NOT NULL PRIMARY KEY,

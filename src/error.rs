@@ -48,6 +48,19 @@ pub enum Error {
         /// The adapter asked for.
         adapter: String,
     },
+    /// The staging database belongs to another run.
+    #[error(
+        "{} holds an unfinished or finished load of {begun}, not of {asked}; --restart starts over",
+        staging.display()
+    )]
+    OtherRun {
+        /// The staging database.
+        staging: PathBuf,
+        /// What was begun there.
+        begun: String,
+        /// What was asked for now.
+        asked: String,
+    },
     /// The manifest could not be put into JSON.
     #[error("cannot write the manifest")]
     Manifest(#[source] serde_json::Error),
@@ -57,6 +70,17 @@ pub enum Error {
     /// Somebody asked for the end.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Error {
+    /// Could the same run come further another time? Not if the fault lies in the snapshot or in what was asked for.
+    pub fn is_worth_another_try(&self) -> bool {
+        match self {
+            Self::Snapshot(error) => matches!(error, SnapshotError::Io { .. }),
+            Self::MalformedRow { .. } => false,
+            _ => true,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Error {

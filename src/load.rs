@@ -3,22 +3,34 @@
 //! file is. What rows mean is the families' business, what bytes mean the snapshot room's.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::Error;
 use crate::family::{Context, FAMILIES, RowError, Stage, snapshot_time};
 use crate::progress::{Phase, Progress};
-use crate::snapshot::{Batch, Class, Closing, Hlc, Located, Readable, Reader, SnapshotError, is_node_name};
-use crate::staging::{Kind, LargeValues, Staging, U64, Warnings, modified_ns, quarantine};
+use crate::snapshot::{
+    Batch, Class, Closing, Hlc, Located, Readable, Reader, SnapshotError, is_node_name, rfc3339,
+};
+use crate::staging::{
+    Kind, LargeValues, Staging, StagingError, U64, Warnings, modified_ns, quarantine, read_checkpoint,
+    remove, save_checkpoint, save_counts,
+};
 
 /// Batches on their way between the two threads.
 const BATCHES: usize = 4;
 
-/// A transaction is committed after this many bytes of a snapshot.
-const COMMIT_BYTES: u64 = 64 << 20;
+/// A transaction is committed after this many bytes of a snapshot: what a killed load has to do again.
+const COMMIT_BYTES: u64 = 16 << 20;
+
+/// Bytes of the beginning and of the end of a file by which it is recognised.
+const FINGERPRINT_BYTES: u64 = 64 << 10;
 
 /// How often a run that waits for its input looks whether it should stop.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
@@ -75,16 +87,84 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Files can; standard input and pipes cannot.
+    fn can_be_read_again(&self) -> bool {
+        match self {
+            Self::File(located) => located.path.is_file(),
+            Self::Stdin => false,
+        }
+    }
+}
+
 struct Opened<'i> {
     input: &'i Input,
     reader: Reader,
-    bytes: Option<u64>,
+    identity: Identity,
 }
 
-/// Reads snapshots into a new staging database.
+/// What tells a file from another one, and from itself after a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Identity {
+    /// As given; not part of the comparison.
+    name: String,
+    absolute_path: Option<Vec<u8>>,
+    bytes: Option<u64>,
+    modified_ns: Option<i64>,
+    /// SHA-256 of the first and last 64 KiB.
+    fingerprint: Option<Vec<u8>>,
+}
+
+/// Reads snapshots into the staging database at `path`. If a load of the same snapshots with the same options has
+/// been interrupted there, it goes on where that one stopped; if it has come to its end, nothing is left to do.
 ///
 /// # Errors
-/// Whatever keeps a snapshot from being read to its end and found right; the database is then marked incomplete.
+/// Whatever keeps a snapshot from being read to its end and found right. The database is removed if another try could
+/// not do better, and kept for another try otherwise. Another load's database is refused unless `restart` is set.
+pub fn stage(
+    inputs: &[Input],
+    path: &Path,
+    restart: bool,
+    options: &LoadOptions,
+    progress: &dyn Progress,
+) -> Result<Staging, Error> {
+    let resumable = inputs.iter().all(Input::can_be_read_again);
+    let staging = match Staging::open(path) {
+        Err(StagingError::Open { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            Staging::create(path)?
+        }
+        Ok(staging) if restart || !resumable => recreate(staging)?,
+        Ok(staging) => staging,
+        Err(StagingError::Torn(path)) => {
+            tracing::warn!("{} was being written when the machine went down: starting over", path.display());
+            remove(&path)?;
+            Staging::create(&path)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match load(inputs, &staging, options, progress) {
+        Ok(()) => Ok(staging),
+        Err(error) => {
+            if !error.is_worth_another_try() {
+                drop(staging);
+                remove(path)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+fn recreate(staging: Staging) -> Result<Staging, StagingError> {
+    let path = staging.path().to_owned();
+    drop(staging);
+    remove(&path)?;
+    Staging::create(&path)
+}
+
+/// Reads snapshots into a staging database that is new, or in which the same load has been interrupted.
+///
+/// # Errors
+/// Whatever keeps a snapshot from being read to its end and found right; another load's database.
 pub fn load(
     inputs: &[Input],
     staging: &Staging,
@@ -92,20 +172,24 @@ pub fn load(
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     let connection = staging.connection();
-    connection.execute_batch("BEGIN")?;
-    staging.set_fact("tool_version", env!("CARGO_PKG_VERSION"))?;
-    staging.set_fact("adapters", options.adapters.join(","))?;
-    let mut opened = Vec::new();
-    for (source, input) in inputs.iter().enumerate() {
-        opened.push(open(staging, source as i64, input)?);
-    }
+    let opened = inputs.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let as_of = read_timestamp(options.as_of, &opened);
-    staging.set_fact("as_of", as_of.map(|as_of| U64(as_of.0)))?;
-    connection.execute_batch("COMMIT; BEGIN")?;
+    let plan = plan(options, as_of);
+    match staging.fact::<String>("plan")? {
+        None => begin(staging, options, &plan, as_of, &opened)?,
+        Some(begun) => {
+            check_same(staging, &begun, &plan, &opened)?;
+            if staging.fact::<i64>("complete")?.is_some() {
+                return Ok(());
+            }
+            tracing::info!("going on with the load that was interrupted");
+        }
+    }
 
-    let total = opened.iter().map(|one| one.bytes).sum::<Option<u64>>();
+    connection.execute_batch("BEGIN")?;
+    let total = opened.iter().map(|one| one.identity.bytes).sum::<Option<u64>>();
     progress.begin(Phase::Load, total);
-    let mut warnings = Warnings::default();
+    let mut warnings = Warnings::read(connection)?;
     let last_commit_ts =
         opened.iter().map(|one| one.reader.opening().last_commit_ts).max().unwrap_or_default();
     for (source, mut one) in opened.into_iter().enumerate() {
@@ -123,8 +207,100 @@ pub fn load(
     warnings.save(connection)?;
     staging.set_fact("complete", 1)?;
     connection.execute_batch("COMMIT")?;
+    staging.end_unsynced()?;
     progress.end();
     Ok(())
+}
+
+/// Everything about a run that its result depends on, in readable form.
+fn plan(options: &LoadOptions, as_of: Option<Hlc>) -> String {
+    let as_of = as_of.map_or_else(|| "the newest versions".to_owned(), |as_of| format!("as of {}", as_of.0));
+    let on_error = match options.on_error {
+        OnError::Stop => "stopping at",
+        OnError::Quarantine => "quarantining",
+    };
+    format!(
+        "ekvsnap {}, {as_of}, {on_error} malformed rows, adapters {}",
+        env!("CARGO_PKG_VERSION"),
+        options.adapters.join(",")
+    )
+}
+
+fn begin(
+    staging: &Staging,
+    options: &LoadOptions,
+    plan: &str,
+    as_of: Option<Hlc>,
+    opened: &[Opened<'_>],
+) -> Result<(), Error> {
+    staging.begin_unsynced()?;
+    staging.connection().execute_batch("BEGIN")?;
+    staging.set_fact("tool_version", env!("CARGO_PKG_VERSION"))?;
+    staging.set_fact("adapters", options.adapters.join(","))?;
+    staging.set_fact("as_of", as_of.map(|as_of| U64(as_of.0)))?;
+    staging.set_fact("plan", plan)?;
+    for (source, one) in opened.iter().enumerate() {
+        enter(staging, source as i64, one)?;
+    }
+    staging.connection().execute_batch("COMMIT")?;
+    Ok(())
+}
+
+/// Refuses to go on with something else than what was begun.
+fn check_same(staging: &Staging, begun: &str, plan: &str, opened: &[Opened<'_>]) -> Result<(), Error> {
+    let other =
+        |begun: String, asked: String| Error::OtherRun { staging: staging.path().to_owned(), begun, asked };
+    if begun != plan {
+        return Err(other(begun.to_owned(), plan.to_owned()));
+    }
+    let mut query = staging
+        .connection()
+        .prepare("SELECT path, absolute_path, bytes, modified_ns, fingerprint FROM source ORDER BY id")?;
+    let known = query.query_map([], |row| {
+        Ok(Identity {
+            name: row.get(0)?,
+            absolute_path: row.get(1)?,
+            bytes: row.get::<_, Option<i64>>(2)?.map(i64::cast_unsigned),
+            modified_ns: row.get(3)?,
+            fingerprint: row.get(4)?,
+        })
+    })?;
+    let known = known.collect::<Result<Vec<_>, _>>()?;
+    let asked: Vec<&Identity> = opened.iter().map(|one| &one.identity).collect();
+    let same = |a: &Identity, b: &Identity| Identity { name: b.name.clone(), ..a.clone() } == *b;
+    if known.len() == asked.len() && known.iter().zip(&asked).all(|(a, b)| same(a, b)) {
+        return Ok(());
+    }
+    let describe = |all: &[&Identity]| all.iter().map(|one| one.describe()).collect::<Vec<_>>().join(", ");
+    Err(other(describe(&known.iter().collect::<Vec<_>>()), describe(&asked)))
+}
+
+impl Identity {
+    fn of(name: &str, file: &File, path: &Path) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let bytes = metadata.len();
+        let mut hash = Sha256::new();
+        let mut piece = vec![0; FINGERPRINT_BYTES.min(bytes) as usize];
+        for start in [0, bytes.saturating_sub(FINGERPRINT_BYTES)] {
+            file.read_exact_at(&mut piece, start)?;
+            hash.update(&piece);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            absolute_path: Some(std::path::absolute(path)?.as_os_str().as_bytes().to_vec()),
+            bytes: Some(bytes),
+            modified_ns: Some(modified_ns(&metadata)),
+            fingerprint: Some(hash.finalize().to_vec()),
+        })
+    }
+
+    fn describe(&self) -> String {
+        let modified = self.modified_ns.and_then(|ns| rfc3339(ns / 1_000_000));
+        match (self.bytes, modified) {
+            (Some(bytes), Some(modified)) => format!("{} ({bytes} bytes, modified {modified})", self.name),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 /// Transactions are looked at whatever was asked for: their intents may be writes of any family.
@@ -143,52 +319,52 @@ fn read_timestamp(as_of: AsOf, opened: &[Opened<'_>]) -> Option<Hlc> {
     }
 }
 
-/// Reads the beginning of a snapshot, and enters it among the sources.
-fn open<'i>(staging: &Staging, source: i64, input: &'i Input) -> Result<Opened<'i>, Error> {
+/// Reads the beginning of a snapshot.
+fn open(input: &Input) -> Result<Opened<'_>, Error> {
     let name = input.name();
-    let (reader, bytes, modified, absolute) = match input {
-        Input::Stdin => (Reader::open(Box::new(io::stdin()), name.clone(), false)?, None, None, None),
-        Input::File(located) => {
-            let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
-            let file = File::open(&located.path).map_err(unreadable)?;
-            let metadata = file.metadata().map_err(unreadable)?;
-            let seekable = metadata.is_file();
-            let bytes = seekable.then_some(metadata.len());
-            let absolute = std::path::absolute(&located.path).map_err(unreadable)?;
-            let source: Box<dyn Read + Send> = Box::new(file);
-            let reader = Reader::open(source, name.clone(), seekable)?;
-            (reader, bytes, seekable.then(|| modified_ns(&metadata)), seekable.then_some(absolute))
-        }
+    let Input::File(located) = input else {
+        let reader = Reader::open(Box::new(io::stdin()), name.clone(), false)?;
+        return Ok(Opened { input, reader, identity: Identity { name, ..Identity::default() } });
     };
-    let opening = *reader.opening();
-    let index = match input {
+    let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
+    let file = File::open(&located.path).map_err(unreadable)?;
+    let seekable = input.can_be_read_again();
+    let identity = if seekable {
+        Identity::of(&name, &file, &located.path).map_err(unreadable)?
+    } else {
+        Identity { name: name.clone(), ..Identity::default() }
+    };
+    let reader = Reader::open(Box::new(file), name.clone(), seekable)?;
+    Ok(Opened { input, reader, identity })
+}
+
+/// Enters a snapshot among the sources.
+fn enter(staging: &Staging, source: i64, one: &Opened<'_>) -> Result<(), Error> {
+    let (opening, identity) = (one.reader.opening(), &one.identity);
+    let index = match one.input {
         Input::File(located) => located.index,
         Input::Stdin => None,
     };
     let header = opening.header;
     staging.connection().execute(
         "INSERT INTO source (id, path, absolute_path, snapshot_index, header, ceiling_ms, cutover_index, body, \
-         last_commit_ts, bytes, modified_ns, complete) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+         last_commit_ts, bytes, modified_ns, fingerprint, complete) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         (
             source,
-            &name,
-            absolute.as_deref().map(path_bytes),
+            &identity.name,
+            &identity.absolute_path,
             index.map(U64),
             header.map(|header| format!("EKVTHLC{}", header.version)),
             header.map(|header| U64(header.ceiling_ms)),
             header.and_then(|header| header.cutover_index).map(U64),
             opening.body.name(),
             U64(opening.last_commit_ts.0),
-            bytes.map(u64::cast_signed),
-            modified,
+            identity.bytes.map(u64::cast_signed),
+            identity.modified_ns,
+            &identity.fingerprint,
         ),
     )?;
-    Ok(Opened { input, reader, bytes })
-}
-
-fn path_bytes(path: &Path) -> &[u8] {
-    use std::os::unix::ffi::OsStrExt;
-    path.as_os_str().as_bytes()
+    Ok(())
 }
 
 /// What the reading thread hands over.
@@ -206,18 +382,34 @@ fn load_one(
     warnings: &mut Warnings,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
+    let Opened { input, mut reader, identity } = opened;
+    let complete = "SELECT complete FROM source WHERE id = ?";
+    if staging.connection().query_row(complete, [source], |row| row.get(0))? {
+        progress.advance(identity.bytes.unwrap_or(0));
+        return Ok(());
+    }
+    let mut writer = Writer::new(source, identity.name, staging, options)?;
+    if let (Input::File(located), Some(checkpoint)) = (input, read_checkpoint(staging.connection(), source)?)
+    {
+        progress.advance(checkpoint.offset);
+        (writer.offset, writer.committed) = (checkpoint.offset, checkpoint.offset);
+        let unreadable = |source| SnapshotError::Io { name: input.name(), source };
+        let mut file = File::open(&located.path).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(checkpoint.offset)).map_err(unreadable)?;
+        reader = reader.resume(Box::new(file), checkpoint);
+    }
+    let resumable = identity.fingerprint.is_some() && reader.leaves_checkpoints();
     let (full, messages) = sync_channel(BATCHES);
     let (empty, spare) = channel();
     for _ in 0..BATCHES {
         // The other end is still in this function.
         let _ = empty.send(Batch::default());
     }
-    let Opened { input, reader, .. } = opened;
     // Not a scoped thread: an interrupted run does not wait for a read from standard input.
     std::thread::spawn(move || read_ahead(reader, &full, &spare));
-    let mut writer = Writer::new(source, input.name(), staging, options)?;
     loop {
-        if progress.is_interrupted() {
+        // A run that can go on stops at its next checkpoint instead.
+        if progress.is_interrupted() && !resumable {
             return Err(Error::Interrupted);
         }
         match messages.recv_timeout(INTERRUPT_POLL) {
@@ -309,10 +501,16 @@ impl<'c> Writer<'c> {
         }
         progress.advance(batch.offset - self.offset);
         self.offset = batch.offset;
-        if self.offset - self.committed >= COMMIT_BYTES {
+        let stop = progress.is_interrupted();
+        if let Some(checkpoint) = &batch.checkpoint
+            && (stop || self.offset - self.committed >= COMMIT_BYTES)
+        {
             self.flush(warnings)?;
-            self.staging.connection().execute_batch("COMMIT; BEGIN")?;
-            self.committed = self.offset;
+            save_checkpoint(self.staging.connection(), self.source, checkpoint)?;
+            self.commit(warnings)?;
+            if stop {
+                return Err(Error::Interrupted);
+            }
         }
         Ok(())
     }
@@ -325,16 +523,18 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
+    fn commit(&mut self, warnings: &Warnings) -> Result<(), Error> {
+        warnings.save(self.staging.connection())?;
+        self.staging.connection().execute_batch("COMMIT; BEGIN")?;
+        self.committed = self.offset;
+        Ok(())
+    }
+
     /// Enters what is known of the file after its last byte.
     fn finish(mut self, closing: &Closing, input: &Input, warnings: &mut Warnings) -> Result<(), Error> {
         self.flush(warnings)?;
         let connection = self.staging.connection();
-        for (class, verdict, rows) in closing.counts.iter() {
-            connection.execute(
-                "INSERT INTO row_count (source, class, verdict, rows) VALUES (?, ?, ?, ?)",
-                (self.source, class.name(), verdict.name(), rows.cast_signed()),
-            )?;
-        }
+        save_counts(connection, self.source, &closing.counts)?;
         connection.execute(
             "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?,              complete = 1 WHERE id = ?",
             (
@@ -362,7 +562,8 @@ impl<'c> Writer<'c> {
             let kind = if self.has_header()? || by_a_node { Kind::FooterMissing } else { Kind::NoFooter };
             warnings.add(kind, self.name.clone());
         }
-        Ok(())
+        connection.execute("DELETE FROM checkpoint WHERE source = ?", [self.source])?;
+        self.commit(warnings)
     }
 
     fn has_header(&self) -> Result<bool, Error> {

@@ -6,10 +6,11 @@ use clap::Args;
 use ekvsnap::dump::target::Target;
 use ekvsnap::error::Error;
 use ekvsnap::export::{export, staging_beside};
+use ekvsnap::load::stage;
+use ekvsnap::staging::remove;
 
 use super::args::{AdapterArgs, ExportArgs, Inputs, LoadArgs};
 use super::exit::Status;
-use super::load::{remove, stage};
 use super::log::Manners;
 use super::progress::Bars;
 use super::text;
@@ -23,6 +24,10 @@ pub struct Decode {
     /// Keep the staging database here. Without this option it lies beside the output while the run lasts
     #[arg(long, value_name = "FILE")]
     staging: Option<PathBuf>,
+
+    /// Start over, even if the same run has been interrupted and could go on
+    #[arg(long)]
+    restart: bool,
 
     #[command(flatten)]
     adapters: AdapterArgs,
@@ -47,13 +52,11 @@ impl Decode {
             Some(path) => (path.clone(), true),
             None => (staging_beside(&target), false),
         };
-        // Without the option, what lies there was left by a run that was killed.
-        let replace = !kept || self.how.force;
-        let staging = stage(&inputs, &path, replace, &self.load.options(&self.adapters), &bars)?;
+        let staging = stage(&inputs, &path, self.restart, &self.load.options(&self.adapters), &bars)?;
         let result = export(&staging, target, &options, &bars);
         staging.close().map_err(Error::from)?;
         if !kept {
-            remove(&path)?;
+            remove(&path).map_err(Error::from)?;
         }
         text::finish(manners, &result?, &self.how.output)
     }

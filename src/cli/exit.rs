@@ -97,6 +97,7 @@ fn of_library(error: &Error) -> Status {
         Error::Staging(error) => of_staging(error),
         Error::Target(error) => of_target(error),
         Error::NotStaged { .. } => Status::Usage,
+        Error::OtherRun { .. } => Status::TargetExists,
         Error::Interrupted => Status::Interrupted,
         Error::Tree(_) | Error::LargeValue(_) | Error::Manifest(_) | Error::ReaderDied => Status::System,
     }
@@ -117,8 +118,9 @@ fn of_snapshot(error: &SnapshotError) -> Status {
 
 fn of_staging(error: &StagingError) -> Status {
     match error {
-        StagingError::Exists(_) | StagingError::Busy(_) => Status::TargetExists,
+        StagingError::Exists(_) | StagingError::Busy { .. } => Status::TargetExists,
         StagingError::Newer => Status::Unsupported,
+        StagingError::Torn(_) => Status::Corrupt,
         StagingError::NotStaging(_)
         | StagingError::Incomplete(_)
         | StagingError::SourceGone { .. }
@@ -128,9 +130,10 @@ fn of_staging(error: &StagingError) -> Status {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Status::Corrupt,
             _ => Status::System,
         },
-        StagingError::Open { .. } | StagingError::Migration(_) | StagingError::LargeValue(_) => {
-            Status::System
-        }
+        StagingError::Open { .. }
+        | StagingError::Migration(_)
+        | StagingError::Checkpoint(_)
+        | StagingError::LargeValue(_) => Status::System,
     }
 }
 

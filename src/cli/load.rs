@@ -1,13 +1,11 @@
 //! `ekvsnap load`: snapshots into a staging database that stays.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use ekvsnap::error::Error;
-use ekvsnap::load::{Input, LoadOptions, load};
+use ekvsnap::load::stage;
 use ekvsnap::report::Report;
-use ekvsnap::staging::{Staging, StagingError, check_is_staging};
 
 use super::args::{AdapterArgs, Inputs, LoadArgs};
 use super::exit::Status;
@@ -25,9 +23,9 @@ pub struct Load {
     #[arg(long, value_name = "FILE")]
     staging: PathBuf,
 
-    /// Replace a staging database that is there already
+    /// Start over, even if a load into this database has been interrupted and could go on
     #[arg(long)]
-    force: bool,
+    restart: bool,
 
     #[command(flatten)]
     adapters: AdapterArgs,
@@ -40,7 +38,7 @@ impl Load {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let inputs = self.inputs.locate()?;
         let bars = Bars::new(manners)?;
-        let staging = stage(&inputs, &self.staging, self.force, &self.how.options(&self.adapters), &bars)?;
+        let staging = stage(&inputs, &self.staging, self.restart, &self.how.options(&self.adapters), &bars)?;
         let report = Report::of(&staging)?;
         staging.close().map_err(Error::from)?;
         if !manners.quiet {
@@ -49,44 +47,4 @@ impl Load {
         }
         Ok(if report.is_incomplete() { Status::Incomplete } else { Status::Whole })
     }
-}
-
-/// Loads into a new database; one that cannot be finished is removed.
-pub fn stage(
-    inputs: &[Input],
-    path: &Path,
-    replace: bool,
-    options: &LoadOptions,
-    bars: &Bars,
-) -> anyhow::Result<Staging> {
-    if replace && path.exists() {
-        check_is_staging(path).map_err(Error::from)?;
-        // Somebody may be working on it.
-        drop(Staging::open(path).map_err(Error::from)?);
-        remove(path)?;
-    }
-    let staging = Staging::create(path).map_err(Error::from)?;
-    match load(inputs, &staging, options, bars) {
-        Ok(()) => Ok(staging),
-        Err(error) => {
-            drop(staging);
-            remove(path)?;
-            Err(error.into())
-        }
-    }
-}
-
-/// Removes a staging database and its journal.
-pub fn remove(path: &Path) -> anyhow::Result<()> {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    for file in [path, Path::new(&journal)] {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StagingError::Open { path: file.to_owned(), error }.into());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

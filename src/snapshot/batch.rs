@@ -1,6 +1,7 @@
 //! Visible rows on their way out of this room: copied once into a reused buffer, so that reading can go on while
 //! somebody else works on them. Knows neither where they came from nor what they mean.
 
+use super::checkpoint::Checkpoint;
 use super::limits::{BATCH_BYTES, BATCH_ROWS};
 use super::namespace::Class;
 use super::versions::Verdict;
@@ -29,6 +30,11 @@ impl RowCounts {
     /// All rows.
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().sum()
+    }
+
+    /// Sets the rows of one class under one verdict.
+    pub fn set(&mut self, class: Class, verdict: Verdict, rows: u64) {
+        self.0[class as usize][verdict as usize] = rows;
     }
 
     /// Every count that is not zero.
@@ -146,6 +152,8 @@ pub struct Batch {
     piece: Option<u64>,
     /// Offset up to which the file has been read.
     pub offset: u64,
+    /// From time to time: where reading can go on once this batch and those before it are taken care of.
+    pub checkpoint: Option<Box<Checkpoint>>,
 }
 
 struct Span {
@@ -205,6 +213,7 @@ impl Batch {
         self.bytes.clear();
         self.rows.clear();
         self.piece = None;
+        self.checkpoint = None;
     }
 
     pub(super) fn is_empty(&self) -> bool {

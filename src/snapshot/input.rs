@@ -41,6 +41,11 @@ impl Input {
         }
     }
 
+    /// Goes on at `offset`, where `source` stands; `crc32c` is that of the bytes before it.
+    pub fn resumed(source: Box<dyn Read + Send>, name: String, offset: u64, crc32c: u32) -> Self {
+        Self { base: offset, crc: crc32c, ..Self::new(source, name) }
+    }
+
     /// The file as given.
     pub fn name(&self) -> &str {
         &self.name

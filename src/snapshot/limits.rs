@@ -34,6 +34,9 @@ pub const LARGE_HEAD_BYTES: usize = 64;
 /// Size of the reading window, in bytes. It grows only for a longer key, up to [`MAX_KEY_BYTES`].
 pub const WINDOW_BYTES: usize = 256 << 10;
 
+/// A batch carries a checkpoint after this many bytes of the file.
+pub const CHECKPOINT_BYTES: u64 = 2 << 20;
+
 /// A batch is handed on once it holds this many bytes …
 pub const BATCH_BYTES: usize = 512 << 10;
 

@@ -6,6 +6,7 @@
 //! leaves it are batches of keys and payloads, each with its offset.
 
 mod batch;
+mod checkpoint;
 mod error;
 mod header;
 mod hlc;
@@ -21,6 +22,7 @@ mod reader;
 mod versions;
 
 pub use batch::{Batch, Payload, Piece, Place, Row, RowCounts, Skipped};
+pub use checkpoint::Checkpoint;
 pub use error::{Corruption, SnapshotError, Unsupported};
 pub use header::{BodyFormat, Header};
 pub use hlc::{Hlc, NotATimestamp, rfc3339};

@@ -54,6 +54,11 @@ impl Class {
         }
     }
 
+    /// The class of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+
     /// The class of a versioned user key.
     pub fn of(user_key: &[u8]) -> Self {
         if user_key.first() != Some(&b'!') {

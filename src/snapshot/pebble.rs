@@ -2,6 +2,7 @@
 //! Leaves the choice between versions to `versions`, and header and footer to `header` and `reader`.
 
 use super::batch::{Batch, Place, Shape};
+use super::checkpoint::Checkpoint;
 use super::error::{Corruption, SnapshotError, Unsupported, readable};
 use super::hlc::Hlc;
 use super::input::Input;
@@ -39,6 +40,16 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// The state before the row that a checkpoint names.
+    pub fn resumed(checkpoint: &Checkpoint) -> Self {
+        Self { versions: Versions::resumed(checkpoint.last_key.clone(), &checkpoint.open_keys) }
+    }
+
+    /// The rule of versions, as the rows so far have left it.
+    pub fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
     /// Reads one row, and puts it into the batch if it is visible.
     pub fn step(
         &mut self,

@@ -5,11 +5,12 @@
 use std::io::Read;
 
 use super::batch::{Batch, Place, RowCounts, Shape};
+use super::checkpoint::Checkpoint;
 use super::error::{Corruption, SnapshotError};
 use super::header::{BodyFormat, Header, read_body_magic, read_header};
 use super::hlc::Hlc;
 use super::input::Input;
-use super::limits::{BATCH_BYTES, BATCH_READ_BYTES};
+use super::limits::{BATCH_BYTES, BATCH_READ_BYTES, CHECKPOINT_BYTES};
 use super::mvcc;
 use super::namespace::Class;
 use super::operational::OperationalFacts;
@@ -106,6 +107,8 @@ pub struct Reader {
     large: Option<LargePayload>,
     closing: Option<Closing>,
     failed: bool,
+    /// Offset of the last checkpoint.
+    checkpointed: u64,
 }
 
 impl Reader {
@@ -149,12 +152,41 @@ impl Reader {
             large: None,
             closing: None,
             failed: false,
+            checkpointed: 0,
         })
     }
 
     /// Looks at the store as it was at `as_of`. To be called before the first batch.
     pub fn read_as_of(&mut self, as_of: Hlc) {
         self.read_at.as_of = Some(as_of);
+    }
+
+    /// Goes on where a reader of the same file stood. `source` stands at the checkpoint's offset. To be called before
+    /// the first batch; only bodies of rows in key order ever leave checkpoints.
+    #[must_use]
+    pub fn resume(self, source: Box<dyn Read + Send>, checkpoint: Checkpoint) -> Self {
+        let name = self.input.name().to_owned();
+        let body = match self.body {
+            Body::Pebble(_) => Body::Pebble(pebble::Rows::resumed(&checkpoint)),
+            other => other,
+        };
+        let operational = OperationalFacts {
+            min_retained_ts: checkpoint.min_retained_ts,
+            applied_index: checkpoint.applied_index,
+        };
+        let Checkpoint { offset, crc32c, counts, oversize_keys, .. } = checkpoint;
+        Self {
+            input: Input::resumed(source, name, offset, crc32c),
+            body,
+            facts: Facts { counts, oversize_keys, operational, ..self.facts },
+            checkpointed: offset,
+            ..self
+        }
+    }
+
+    /// Will batches carry checkpoints from time to time?
+    pub fn leaves_checkpoints(&self) -> bool {
+        matches!(self.body, Body::Pebble(_)) && self.facts.rereadable
     }
 
     /// What the beginning of the file says.
@@ -229,7 +261,28 @@ impl Reader {
             }
         }
         batch.offset = self.input.offset();
+        if batch.offset - self.checkpointed >= CHECKPOINT_BYTES {
+            batch.checkpoint = self.checkpoint().map(Box::new);
+        }
         Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Option<Checkpoint> {
+        if !self.leaves_checkpoints() || self.closing.is_some() {
+            return None;
+        }
+        let Body::Pebble(rows) = &self.body else { return None };
+        self.checkpointed = self.input.offset();
+        Some(Checkpoint {
+            offset: self.input.offset(),
+            crc32c: self.input.crc32c(),
+            last_key: rows.versions().last().to_vec(),
+            open_keys: rows.versions().open_keys(),
+            counts: self.facts.counts.clone(),
+            oversize_keys: self.facts.oversize_keys,
+            min_retained_ts: self.facts.operational.min_retained_ts,
+            applied_index: self.facts.operational.applied_index,
+        })
     }
 
     fn piece(&mut self, mut large: LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {

@@ -45,6 +45,13 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// The verdict of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.name() == name)
+    }
+}
+
 /// The moment at which the store is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadAt {
@@ -108,6 +115,18 @@ impl Versions {
             self.open.pop();
         }
         true
+    }
+
+    /// The rule as it stood after `last` was taken, with `open_keys` as [`Self::open_keys`] gave them.
+    pub fn resumed(last: Vec<u8>, open_keys: &[(u64, bool)]) -> Self {
+        let open =
+            open_keys.iter().map(|&(bytes, decided)| Open { bytes: bytes as usize, decided }).collect();
+        Self { last, started: true, open }
+    }
+
+    /// The user keys that can still receive versions, by their length in bytes, and whether they are decided.
+    pub fn open_keys(&self) -> Vec<(u64, bool)> {
+        self.open.iter().map(|key| (key.bytes as u64, key.decided)).collect()
     }
 
     /// The raw key that `advance` took last.

@@ -7,27 +7,31 @@
 //! new pages need no journal, so a load writes the database once. Nothing is left beside the file after a clean end.
 //!
 //! **Sync.** A killed process loses nothing that it wrote, so batches are committed without fsync. A power cut may
-//! tear the file; it can be made again from the snapshot.
+//! tear the file: `durability` says how that is noticed. It can always be made again from the snapshot.
 //!
 //! **Locking.** A load or an export holds the file exclusively: nobody should see half a snapshot, and the locks of
 //! a shared file would be taken and released at every batch.
 
 mod cell;
+mod checkpoint;
+mod durability;
 mod insert;
 mod quarantine;
 mod schema;
 mod values;
 mod warnings;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 pub use cell::{Cell, U64, is_text};
+pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
 pub use quarantine::quarantine;
 pub use schema::APPLICATION_ID;
@@ -62,8 +66,19 @@ pub enum StagingError {
     #[error("{} is not a staging database of ekvsnap", .0.display())]
     NotStaging(PathBuf),
     /// Another process works on it.
-    #[error("{} is in use by another process", .0.display())]
-    Busy(PathBuf),
+    #[error("{} is in use by {}", path.display(), owner.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
+    Busy {
+        /// The database.
+        path: PathBuf,
+        /// Its process id, if the system tells.
+        owner: Option<i32>,
+    },
+    /// A checkpoint that makes no sense.
+    #[error("the checkpoint in the staging database cannot be read or written")]
+    Checkpoint(#[source] serde_json::Error),
+    /// A power cut may have torn it, or it is damaged otherwise.
+    #[error("{} was being written when the machine went down, or is damaged: load the snapshot again", .0.display())]
+    Torn(PathBuf),
     /// A later version made it.
     #[error("the staging database was made by a newer version of ekvsnap")]
     Newer,
@@ -118,23 +133,34 @@ impl Staging {
     /// Opens one for writing, and brings its schema up to date.
     ///
     /// # Errors
-    /// It is not one, somebody works on it, or a newer version made it.
+    /// It is not one, somebody works on it, a newer version made it, or it cannot be believed after a power cut.
     pub fn open(path: &Path) -> Result<Self, StagingError> {
         check_is_staging(path)?;
-        Self::prepare(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path)
-            .map_err(|error| busy(error, path))
+        let staging = Self::open_believing(path)?;
+        if staging.may_be_torn().map_err(|error| torn(error, path))? {
+            return Err(StagingError::Torn(path.to_owned()));
+        }
+        Ok(staging)
     }
 
-    /// Opens one for reading only; nothing is written, not even its schema.
+    fn open_believing(path: &Path) -> Result<Self, StagingError> {
+        Self::prepare(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, path)
+            .map_err(|error| torn(busy(error, path), path))
+    }
+
+    /// Opens one for looking only; nothing is changed, not even its schema. What a killed process left half done is
+    /// undone first, which is why the file is opened for writing if that is allowed.
     ///
     /// # Errors
     /// It is not one, somebody works on it, or a newer version made it.
     pub fn open_read_only(path: &Path) -> Result<Self, StagingError> {
         check_is_staging(path)?;
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(Duration::ZERO)?;
         if schema::is_newer(&connection).map_err(|error| busy(error.into(), path))? {
             return Err(StagingError::Newer);
         }
+        connection.pragma_update(None, "query_only", true)?;
         let duplicates = Duplicates::register(&connection)?;
         Ok(Self { connection, path: path.to_owned(), duplicates })
     }
@@ -142,6 +168,9 @@ impl Staging {
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StagingError> {
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.busy_timeout(Duration::ZERO)?;
+        // The lock is taken with the first write and then kept: now, not when a batch is ready.
+        connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(64);
         schema::migrate(&mut connection)?;
@@ -203,7 +232,7 @@ pub fn check_is_staging(path: &Path) -> Result<(), StagingError> {
     use io::Read;
     let open = |error| StagingError::Open { path: path.to_owned(), error };
     let mut head = Vec::new();
-    std::fs::File::open(path).map_err(open)?.take(72).read_to_end(&mut head).map_err(open)?;
+    File::open(path).map_err(open)?.take(72).read_to_end(&mut head).map_err(open)?;
     let is_sqlite = head.starts_with(b"SQLite format 3\0");
     if is_sqlite && head.get(68..72) == Some(&APPLICATION_ID.to_be_bytes()) {
         Ok(())
@@ -217,16 +246,59 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 
-fn busy(error: StagingError, path: &Path) -> StagingError {
-    match &error {
-        StagingError::Sqlite(inner) if inner.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-            StagingError::Busy(path.to_owned())
+/// Removes a database with its journal.
+///
+/// # Errors
+/// The operating system said no.
+pub fn remove(path: &Path) -> Result<(), StagingError> {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    for file in [path, Path::new(&journal)] {
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StagingError::Open { path: file.to_owned(), error });
+            }
+            _ => {}
         }
-        StagingError::Migration(rusqlite_migration::Error::RusqliteError { err, .. })
-            if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+    }
+    Ok(())
+}
+
+/// A database that SQLite finds damaged.
+fn torn(error: StagingError, path: &Path) -> StagingError {
+    match &error {
+        StagingError::Sqlite(inner)
+            if matches!(
+                inner.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ) =>
         {
-            StagingError::Busy(path.to_owned())
+            StagingError::Torn(path.to_owned())
         }
         _ => error,
     }
+}
+
+fn busy(error: StagingError, path: &Path) -> StagingError {
+    let inner = match &error {
+        StagingError::Sqlite(inner) => inner,
+        StagingError::Migration(rusqlite_migration::Error::RusqliteError { err, .. }) => err,
+        _ => return error,
+    };
+    match inner.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => {
+            StagingError::Busy { path: path.to_owned(), owner: lock_owner(path) }
+        }
+        _ => error,
+    }
+}
+
+/// Who holds SQLite's locks on the file. Asked only when we hold none ourselves: closing the file gives up every lock
+/// that this process has on it.
+fn lock_owner(path: &Path) -> Option<i32> {
+    use rustix::process::{Flock, FlockType, fcntl_getlk};
+    let file = File::open(path).ok()?;
+    let lock = Flock::from(FlockType::WriteLock);
+    let held = fcntl_getlk(&file, &lock).ok()??;
+    held.pid.map(|pid| pid.as_raw_nonzero().get())
 }

@@ -1,0 +1,57 @@
+//! What a power cut leaves of a staging database. Batches are committed without fsync: within one boot a killed
+//! process loses nothing that it wrote, but after a power cut pages may be old, new or torn, in any mixture. So a
+//! database says on disk, synced, in which boot somebody is writing to it. If that boot is over and the mark still
+//! there, nothing in the file is believed.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use super::{Staging, StagingError};
+
+const MARK: &str = "written_in_boot";
+
+/// The number of this boot, unless the system does not tell.
+fn boot_id() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
+
+impl Staging {
+    /// Says on disk that somebody is writing. To be called outside a transaction.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn begin_unsynced(&self) -> Result<(), StagingError> {
+        // A system that does not number its boots gets a number that no boot has.
+        let boot = boot_id().unwrap_or_else(|| "unknown".to_owned());
+        synced(self.connection(), || self.set_fact(MARK, boot))
+    }
+
+    /// Everything written so far is on disk, and says so. To be called outside a transaction.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn end_unsynced(&self) -> Result<(), StagingError> {
+        synced(self.connection(), || self.set_fact(MARK, rusqlite::types::Null))
+    }
+
+    /// Was somebody writing in an earlier boot, and never came to the end?
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn may_be_torn(&self) -> Result<bool, StagingError> {
+        let mark: Option<String> = self.fact(MARK)?;
+        Ok(mark.is_some_and(|mark| boot_id() != Some(mark)))
+    }
+}
+
+/// One transaction that is on disk, with all before it, when this returns: fsync takes every page of the file along.
+fn synced(
+    connection: &Connection,
+    write: impl FnOnce() -> Result<(), StagingError>,
+) -> Result<(), StagingError> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let result = write();
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    result
+}
