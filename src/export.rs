@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use rusqlite::Connection;
+use rusqlite::types::Null;
 
 use crate::dump::checksums;
 use crate::dump::keymap;
@@ -11,7 +12,7 @@ use crate::dump::manifest::{
     Adapters, Counts, Crc32c, Decode, DynamoDb, Exclusions, Integrity, Manifest, Redis, S3, Source,
     SourceEntry, Sqs,
 };
-use crate::dump::target::Target;
+use crate::dump::target::{DirectoryId, PartialDump, Target};
 use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{ADAPTERS, Export, ExportError, Exported, named, snapshot_time};
@@ -24,6 +25,9 @@ const FILES: Table = Table { name: "dump_file", columns: &["path", "bytes", "sha
 
 /// Sums of finished files are written down once there are this many.
 const SUMS: usize = 256;
+
+/// A transaction is committed after this many files: what a killed export has to write again.
+const COMMIT_FILES: usize = 8192;
 
 /// How to export.
 #[derive(Clone, Debug)]
@@ -80,9 +84,10 @@ pub fn export(
     progress.begin(Phase::Export, Some(report.families.iter().map(|family| family.keys).sum()));
 
     let connection = staging.connection();
-    connection.execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
-    let partial = target.begin()?;
+    let (partial, resumed) = begin(staging, target, options)?;
+    connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
+    let mut uncommitted = 0;
     let mut files = BulkInsert::new(connection, &FILES, Conflict::Refuse)?;
     let large_values = LargeValues::new(connection);
     let as_of = report.as_of.map(Hlc);
@@ -93,10 +98,19 @@ pub fn export(
             options.scopes.iter().filter(|(of, _)| of == adapter).map(|(_, name)| name.clone()).collect();
         let mut written = |tree: &mut Tree| {
             progress.advance(1);
-            if progress.is_interrupted() {
-                return Err(ExportError::Interrupted);
+            let stop = progress.is_interrupted();
+            if stop {
+                tree.settle()?;
             }
-            if tree.undrained() >= SUMS { note_files(&mut files, tree) } else { Ok(()) }
+            if stop || tree.undrained() >= SUMS {
+                uncommitted += note_files(&mut files, tree)?;
+            }
+            if stop || uncommitted >= COMMIT_FILES {
+                files.flush()?;
+                connection.execute_batch("COMMIT; BEGIN")?;
+                uncommitted = 0;
+            }
+            if stop { Err(ExportError::Interrupted) } else { Ok(()) }
         };
         let done = family.export(&mut Export {
             staging,
@@ -105,6 +119,7 @@ pub fn export(
             snapshot_ms: snapshot_time(as_of, report.last_commit_ts()),
             drop_expired: options.drop_expired,
             scopes: &scopes,
+            resumed,
             written: &mut written,
         })?;
         exported.push((adapter, done));
@@ -118,6 +133,7 @@ pub fn export(
     tree.settle()?;
     note_files(&mut files, &mut tree)?;
     files.flush()?;
+    drop(files);
 
     let (count, bytes): (i64, i64) =
         connection.query_row("SELECT count(*), coalesce(sum(bytes), 0) FROM dump_file", [], |row| {
@@ -127,8 +143,10 @@ pub fn export(
     let mut checksums = 0;
     tree.drain_sums(|sum| checksums = sum.bytes);
     drop(tree);
-    connection.execute_batch("COMMIT")?;
+    staging.set_fact("export_plan", Null)?;
     partial.publish()?;
+    connection.execute_batch("COMMIT")?;
+    staging.end_unsynced()?;
     progress.end();
     Ok(Dumped {
         keys: exported.iter().map(|(adapter, done)| (*adapter, done.keys)).collect(),
@@ -138,7 +156,49 @@ pub fn export(
     })
 }
 
-fn note_files(files: &mut BulkInsert<'_>, tree: &mut Tree) -> Result<(), ExportError> {
+/// Begins the tree, or goes on with the one that the same export has left behind: the files that it finished are in
+/// `dump_file`. Anything else that lies there is removed.
+fn begin(staging: &Staging, target: Target, options: &ExportOptions) -> Result<(PartialDump, bool), Error> {
+    let plan = plan(&target, options);
+    let begun = staging.fact::<String>("export_plan")?.filter(|begun| *begun == plan);
+    let known = match begun {
+        Some(_) => staging.fact::<String>("export_directory")?.map(DirectoryId),
+        None => None,
+    };
+    staging.begin_unsynced()?;
+    let partial = target.begin(known.as_ref())?;
+    let resumed = known.as_ref() == Some(partial.id());
+    if resumed {
+        tracing::info!("going on with the export that was interrupted");
+    } else {
+        staging.connection().execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
+        staging.set_fact("export_plan", plan)?;
+        staging.set_fact("export_directory", &partial.id().0)?;
+        staging.connection().execute_batch("COMMIT")?;
+    }
+    // Written anew at the end of every run.
+    staging.connection().execute_batch(
+        "DELETE FROM dump_file WHERE path = CAST('MANIFEST.json' AS BLOB) \
+         OR path IN (SELECT CAST(scope || '/KEYMAP.jsonl' AS BLOB) FROM dump_keymap)",
+    )?;
+    Ok((partial, resumed))
+}
+
+/// Everything that decides what the files hold, except those that are written last.
+fn plan(target: &Target, options: &ExportOptions) -> String {
+    format!(
+        "{} to {}, adapters {:?}, scopes {:?}, drop expired {}",
+        env!("CARGO_PKG_VERSION"),
+        target.output().display(),
+        options.adapters,
+        options.scopes,
+        options.drop_expired
+    )
+}
+
+/// Writes down which files are finished, and says how many.
+fn note_files(files: &mut BulkInsert<'_>, tree: &mut Tree) -> Result<usize, ExportError> {
+    let count = tree.undrained();
     let mut result = Ok(());
     tree.drain_sums(|sum| {
         if result.is_ok() {
@@ -146,7 +206,8 @@ fn note_files(files: &mut BulkInsert<'_>, tree: &mut Tree) -> Result<(), ExportE
             result = files.push([Cell::blob(sum.path), bytes, Cell::blob(&sum.sha256)]);
         }
     });
-    Ok(result?)
+    result?;
+    Ok(count)
 }
 
 fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {

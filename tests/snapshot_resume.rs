@@ -1,6 +1,8 @@
 //! A reader that goes on from a checkpoint sees what the first one would have seen. Checkpoints come only every few
 //! MiB, so the versions here carry payloads of that size: nearly every row is then followed by one.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use ekvsnap::snapshot::{Batch, Checkpoint, Closing, Reader};

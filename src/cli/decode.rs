@@ -55,7 +55,8 @@ impl Decode {
         let staging = stage(&inputs, &path, self.restart, &self.load.options(&self.adapters), &bars)?;
         let result = export(&staging, target, &options, &bars);
         staging.close().map_err(Error::from)?;
-        if !kept {
+        // A run that failed halfway goes on from here when it is started again.
+        if !kept && result.as_ref().err().is_none_or(|error| !error.is_worth_another_try()) {
             remove(&path).map_err(Error::from)?;
         }
         text::finish(manners, &result?, &self.how.output)

@@ -47,8 +47,9 @@ impl From<Status> for ExitCode {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Says what went wrong, with every cause, and how that maps to a status. A closed pipe says nothing.
-pub fn report(error: &anyhow::Error) -> Status {
+/// Says what went wrong, with every cause, and how that maps to a status. A closed pipe says nothing. `goes_on` says
+/// that the command would go on where it stopped.
+pub fn report(error: &anyhow::Error, goes_on: bool) -> Status {
     if error.chain().any(is_broken_pipe) {
         return Status::Whole;
     }
@@ -58,6 +59,9 @@ pub fn report(error: &anyhow::Error) -> Status {
     let mut said = chain.first().cloned().unwrap_or_default();
     for pair in chain.windows(2).filter(|pair| !pair[0].ends_with(&pair[1])) {
         said = format!("{said}: {}", pair[1]);
+    }
+    if goes_on && matches!(status, Status::System | Status::Interrupted) {
+        said.push_str("; the same command, run again, goes on where this one stopped");
     }
     tracing::error!("{said}");
     status

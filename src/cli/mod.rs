@@ -48,6 +48,7 @@ pub fn main() -> ExitCode {
         }
     };
     cli.manners.install();
+    let goes_on = !matches!(cli.command, Command::Info(_));
     let run = match cli.command {
         Command::Decode(command) => command.run(&cli.manners),
         Command::Load(command) => command.run(&cli.manners),
@@ -56,6 +57,6 @@ pub fn main() -> ExitCode {
     };
     match run {
         Ok(status) => status.into(),
-        Err(error) => exit::report(&error).into(),
+        Err(error) => exit::report(&error, goes_on).into(),
     }
 }

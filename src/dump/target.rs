@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, open, renameat_with, syncfs};
 use rustix::io::Errno;
@@ -91,11 +93,12 @@ impl Target {
         self.output.with_file_name(name)
     }
 
-    /// Makes an empty `<output>.partial`; one that an earlier run left behind is removed.
+    /// Makes an empty `<output>.partial`, or goes on with the one that an earlier run left, if it is the very
+    /// directory that `known` says.
     ///
     /// # Errors
     /// Another run holds it; it cannot be made.
-    pub fn begin(self) -> Result<PartialDump, TargetError> {
+    pub fn begin(self, known: Option<&DirectoryId>) -> Result<PartialDump, TargetError> {
         let path = self.beside(".partial");
         let io = |source| TargetError::Io { path: path.clone(), source };
         match fs::symlink_metadata(&path) {
@@ -106,14 +109,37 @@ impl Target {
             }
             Err(source) => return Err(io(source)),
             Ok(metadata) if !metadata.is_dir() => return Err(TargetError::NotADirectory(path)),
-            Ok(_) => {
-                lock(&path)?;
+            Ok(metadata) => {
+                let lock = lock(&path)?;
+                let id = DirectoryId::of(&metadata);
+                if known == Some(&id) {
+                    return Ok(PartialDump { target: self, path, lock, id });
+                }
                 fs::remove_dir_all(&path).map_err(io)?;
             }
         }
         fs::create_dir(&path).map_err(io)?;
         let lock = lock(&path)?;
-        Ok(PartialDump { target: self, path, lock })
+        let id = DirectoryId::of(&fs::symlink_metadata(&path).map_err(io)?);
+        Ok(PartialDump { target: self, path, lock, id })
+    }
+
+    /// The output as given.
+    pub fn output(&self) -> &Path {
+        &self.output
+    }
+}
+
+/// Which directory it is, whatever its name: device, inode and time of birth, as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryId(pub String);
+
+impl DirectoryId {
+    fn of(metadata: &fs::Metadata) -> Self {
+        // Inode numbers are used again; with the time of birth they are not.
+        let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        let born = born.map_or(0, |born| born.as_nanos());
+        Self(format!("{}:{}:{born}", metadata.dev(), metadata.ino()))
     }
 }
 
@@ -122,9 +148,15 @@ pub struct PartialDump {
     target: Target,
     path: PathBuf,
     lock: OwnedFd,
+    id: DirectoryId,
 }
 
 impl PartialDump {
+    /// Which directory it is.
+    pub fn id(&self) -> &DirectoryId {
+        &self.id
+    }
+
     /// Where its files go.
     pub fn path(&self) -> &Path {
         &self.path

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -33,6 +33,13 @@ pub struct TreeError {
     /// What the operating system said.
     #[source]
     pub source: io::Error,
+}
+
+impl Directory {
+    /// The path of a file in it, relative to the root, with `/`.
+    pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        [self.prefix.as_bytes(), name].concat()
+    }
 }
 
 /// An open directory of the tree.
@@ -97,7 +104,8 @@ enum Step {
 }
 
 impl Tree {
-    /// A tree below `root`, which must be an empty directory of our own, written by this many threads.
+    /// A tree below `root`, which must be a directory of our own, written by this many threads. Files that are there
+    /// already were left half-written by a killed run: each is replaced when its turn comes.
     ///
     /// # Errors
     /// The directory cannot be opened.
@@ -305,9 +313,7 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
         match step {
             Step::Create { directory, name } => {
                 let name = &chunk.bytes[name.clone()];
-                let flags =
-                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let file = openat(&directory.handle, name, flags, Mode::from_raw_mode(0o644))
+                let file = create(&directory.handle, name)
                     .map_err(failed(&directory.path.join(String::from_utf8_lossy(name).as_ref())))?;
                 *open = Some(OpenFile {
                     file: file.into(),
@@ -331,7 +337,7 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
             Step::Finish => {
                 if let Some(open) = open.take() {
                     chunk.sums.push(OwnedSum {
-                        path: [open.directory.prefix.as_bytes(), &open.name].concat(),
+                        path: open.directory.path_of(&open.name),
                         bytes: open.bytes,
                         sha256: open.hash.finalize().into(),
                     });
@@ -340,6 +346,19 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
         }
     }
     Ok(())
+}
+
+/// Always a new file: what has the name already is not written through, whatever it is.
+fn create(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o644);
+    match openat(directory, name, flags, mode) {
+        Err(Errno::EXIST) => {
+            unlinkat(directory, name, AtFlags::empty())?;
+            openat(directory, name, flags, mode)
+        }
+        opened => opened,
+    }
 }
 
 fn failed(path: &Path) -> impl FnOnce(Errno) -> TreeError {

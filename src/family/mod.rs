@@ -11,7 +11,7 @@ use std::io;
 
 use rusqlite::Connection;
 
-use crate::dump::tree::{Tree, TreeError};
+use crate::dump::tree::{Directory, Tree, TreeError};
 use crate::snapshot::{Class, Hlc, Row};
 use crate::staging::{LargeValues, Staging, StagingError, Warnings};
 
@@ -118,8 +118,27 @@ pub struct Export<'a, 'c> {
     pub drop_expired: bool,
     /// Databases, tables, buckets or queues to export; empty for all.
     pub scopes: &'a [String],
+    /// Does an earlier, interrupted run have files in the tree already?
+    pub resumed: bool,
     /// Told of every key written.
     pub written: &'a mut dyn FnMut(&mut Tree) -> Result<(), ExportError>,
+}
+
+impl Export<'_, '_> {
+    /// Has an earlier run written this file to its end?
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn is_written(&self, directory: &Directory, name: &[u8]) -> Result<bool, ExportError> {
+        if !self.resumed {
+            return Ok(false);
+        }
+        let mut query = self
+            .staging
+            .connection()
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM dump_file WHERE path = ?)")?;
+        Ok(query.query_row([directory.path_of(name)], |row| row.get(0))?)
+    }
 }
 
 /// What a family has written.

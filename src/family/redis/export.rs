@@ -71,12 +71,11 @@ impl Exporter<'_, '_, '_> {
         let mut rows = query.query([])?;
         let (mut keys, mut directory) = (0, None);
         while let Some(row) = rows.next()? {
-            self.begin(
-                &mut directory,
-                folder,
-                row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?,
-                ".bin",
-            )?;
+            let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            keys += 1;
+            if !self.begin(&mut directory, folder, key, ".bin")? {
+                continue;
+            }
             match row.get_ref(1)? {
                 ValueRef::Integer(id) => {
                     let extent = self.run.large_values.find(id)?;
@@ -85,20 +84,25 @@ impl Exporter<'_, '_, '_> {
                 value => self.run.tree.content().extend_from_slice(bytes_of(value)?),
             }
             self.end()?;
-            keys += 1;
         }
         drop(rows);
+        if keys == 0 {
+            return Ok(0);
+        }
         let sql = format!(
             "SELECT key, expire_at_ms FROM {view} WHERE expire_at_ms IS NOT NULL AND {kept} ORDER BY key"
         );
         let mut query = connection.prepare(&sql)?;
         let mut rows = query.query([])?;
         let mut name = Vec::new();
+        let (database, list) = (self.run.tree.directory(DATABASE)?, format!("{folder}_ttl.jsonl"));
         let mut begun = false;
         while let Some(row) = rows.next()? {
             if !begun {
-                let database = self.run.tree.directory(DATABASE)?;
-                self.run.tree.begin(&database, format!("{folder}_ttl.jsonl").as_bytes());
+                if self.run.is_written(&database, list.as_bytes())? {
+                    break;
+                }
+                self.run.tree.begin(&database, list.as_bytes());
                 begun = true;
             }
             name.clear();
@@ -144,14 +148,16 @@ impl Exporter<'_, '_, '_> {
             };
             let collection = Collection { contents: row.get(1)?, expire_at_ms: row.get(2)?, stream };
             let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-            self.begin(&mut directory, folder, key, extension)?;
+            keys += 1;
+            if !self.begin(&mut directory, folder, key, extension)? {
+                continue;
+            }
             if of == Type::Stream {
                 self.stream(&mut elements, &collection)?;
             } else {
                 self.document(of, &mut elements, &collection)?;
             }
             self.end()?;
-            keys += 1;
         }
         Ok(keys)
     }
@@ -248,14 +254,14 @@ impl Exporter<'_, '_, '_> {
         Ok(())
     }
 
-    /// Begins the file of a key, and notes a name that cannot be turned back.
+    /// Begins the file of a key, and notes a name that cannot be turned back; false if an earlier run has written it.
     fn begin(
         &mut self,
         directory: &mut Option<Arc<Directory>>,
         folder: &str,
         key: &[u8],
         extension: &str,
-    ) -> Result<(), ExportError> {
+    ) -> Result<bool, ExportError> {
         let directory = match directory {
             Some(directory) => directory,
             None => directory.insert(self.run.tree.directory(&format!("{DATABASE}/{folder}"))?),
@@ -265,8 +271,12 @@ impl Exporter<'_, '_, '_> {
             note_fallback(self.run.staging.connection(), key, &self.name)?;
         }
         self.name.extend_from_slice(extension.as_bytes());
+        if self.run.is_written(directory, &self.name)? {
+            (self.run.written)(self.run.tree)?;
+            return Ok(false);
+        }
         self.run.tree.begin(directory, &self.name);
-        Ok(())
+        Ok(true)
     }
 
     fn end(&mut self) -> Result<(), ExportError> {
