@@ -44,6 +44,7 @@ CREATE TABLE checkpoint (
     last_key        BLOB NOT NULL,          -- raw key of the row before it
     open_keys       TEXT NOT NULL,          -- JSON: [[length of a user key, decided?], …], prefixes of last_key
     oversize_keys   INTEGER NOT NULL,
+    payloads        INTEGER NOT NULL,       -- large payloads kept in pieces
     min_retained_ts ANY,
     applied_index   ANY
 ) STRICT;

@@ -66,6 +66,8 @@ pub struct LoadOptions {
     pub on_error: OnError,
     /// The adapters whose rows are staged; rows of others are only counted.
     pub adapters: Vec<String>,
+    /// Large values go into the database, too, which then needs the snapshots no more.
+    pub self_contained: bool,
 }
 
 /// One snapshot to read.
@@ -196,6 +198,9 @@ pub fn load(
         if let Some(as_of) = as_of {
             one.reader.read_as_of(as_of);
         }
+        if options.self_contained {
+            one.reader.hand_on_everything();
+        }
         load_one(source as i64, one, staging, options, &mut warnings, progress)?;
     }
     progress.end();
@@ -219,8 +224,9 @@ fn plan(options: &LoadOptions, as_of: Option<Hlc>) -> String {
         OnError::Stop => "stopping at",
         OnError::Quarantine => "quarantining",
     };
+    let large_values = if options.self_contained { "included" } else { "by reference" };
     format!(
-        "ekvsnap {}, {as_of}, {on_error} malformed rows, adapters {}",
+        "ekvsnap {}, {as_of}, {on_error} malformed rows, adapters {}, large values {large_values}",
         env!("CARGO_PKG_VERSION"),
         options.adapters.join(",")
     )

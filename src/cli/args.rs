@@ -69,6 +69,11 @@ pub struct LoadArgs {
     /// exit with status 1
     #[arg(long, value_enum, default_value_t = OnErrorArg::Stop, value_name = "WHAT")]
     on_error: OnErrorArg,
+
+    /// Put values over 32 KiB into the staging database, too. Otherwise it refers to them, and an export needs the
+    /// snapshot
+    #[arg(long)]
+    self_contained: bool,
 }
 
 impl LoadArgs {
@@ -81,6 +86,7 @@ impl LoadArgs {
                 OnErrorArg::Quarantine => OnError::Quarantine,
             },
             adapters: adapters.names(),
+            self_contained: self.self_contained,
         }
     }
 }

@@ -3,15 +3,17 @@
 //! reused buffer; writer threads create the files, so formatting and writing overlap. What files hold, and what
 //! they are called, is decided elsewhere.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, copy_file_range, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -20,6 +22,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 
 /// … or this many files.
 const CHUNK_FILES: usize = 512;
+
+/// Copies from other files are hashed in pieces of this many bytes, while they are in the processor's cache.
+const COPY_BYTES: u64 = 256 << 10;
 
 /// Chunks waiting for one writer.
 const QUEUE: usize = 2;
@@ -93,13 +98,22 @@ struct Chunk {
     bytes: Vec<u8>,
     steps: Vec<Step>,
     files: usize,
+    /// Bytes that its steps copy from other files.
+    copied: u64,
     sums: Vec<OwnedSum>,
     failed: Option<TreeError>,
+}
+
+impl Chunk {
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= CHUNK_BYTES || self.files >= CHUNK_FILES || self.copied >= CHUNK_BYTES as u64
+    }
 }
 
 enum Step {
     Create { directory: Arc<Directory>, name: Range<usize> },
     Append(Range<usize>),
+    Copy { source: Arc<File>, offset: u64, length: u64 },
     Finish,
 }
 
@@ -164,6 +178,18 @@ impl Tree {
         &mut self.chunk.bytes
     }
 
+    /// Appends `length` bytes of another file, from `offset` on, to the file being written. They do not pass through
+    /// this thread; where the file system can share them, they are not even copied.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn copy(&mut self, source: &Arc<File>, offset: u64, length: u64) -> Result<(), TreeError> {
+        self.append();
+        self.chunk.steps.push(Step::Copy { source: Arc::clone(source), offset, length });
+        self.chunk.copied += length;
+        if self.chunk.is_full() { self.hand_on() } else { Ok(()) }
+    }
+
     /// Hands full chunks to the writers. To be called after every few KiB of content.
     ///
     /// # Errors
@@ -182,11 +208,7 @@ impl Tree {
         self.chunk.steps.push(Step::Finish);
         self.chunk.files += 1;
         self.open = false;
-        if self.bound_to.is_some() || self.chunk.bytes.len() >= CHUNK_BYTES || self.chunk.files >= CHUNK_FILES
-        {
-            self.hand_on()?;
-        }
-        Ok(())
+        if self.bound_to.is_some() || self.chunk.is_full() { self.hand_on() } else { Ok(()) }
     }
 
     /// Waits until everything that was ended is written.
@@ -251,7 +273,7 @@ impl Tree {
         self.sums.append(&mut chunk.sums);
         chunk.bytes.clear();
         chunk.steps.clear();
-        chunk.files = 0;
+        (chunk.files, chunk.copied) = (0, 0);
         self.spare.push(chunk);
         Ok(true)
     }
@@ -286,9 +308,9 @@ impl Writer {
     fn start(finished: Sender<Chunk>) -> Self {
         let (chunks, queue) = sync_channel::<Chunk>(QUEUE);
         let thread = std::thread::spawn(move || {
-            let mut file = None;
+            let mut open = None;
             for mut chunk in queue {
-                if let Err(error) = write_chunk(&mut chunk, &mut file) {
+                if let Err(error) = write_chunk(&mut chunk, &mut open) {
                     chunk.failed = Some(error);
                 }
                 if finished.send(chunk).is_err() {
@@ -301,11 +323,45 @@ impl Writer {
 }
 
 struct OpenFile {
-    file: std::fs::File,
+    file: File,
     directory: Arc<Directory>,
     name: Vec<u8>,
     hash: Sha256,
     bytes: u64,
+}
+
+impl OpenFile {
+    /// What is hashed is read back from where it was written, so the sum is right whatever happens to the source.
+    fn copy(&mut self, source: &File, mut offset: u64, length: u64) -> io::Result<()> {
+        let mut buffer = vec![0; COPY_BYTES.min(length) as usize];
+        let end = self.bytes + length;
+        while self.bytes < end {
+            let wanted = (end - self.bytes).min(COPY_BYTES) as usize;
+            let copied = match copy_file_range(source, Some(&mut offset), &self.file, None, wanted) {
+                Ok(copied) => copied,
+                // Another file system, or one that cannot: by hand.
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    let copied = source.read_at(&mut buffer[..wanted], offset)?;
+                    self.file.write_all(&buffer[..copied])?;
+                    offset += copied as u64;
+                    copied
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if copied == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let written = &mut buffer[..copied];
+            self.file.read_exact_at(written, self.bytes)?;
+            self.hash.update(written);
+            self.bytes += copied as u64;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> TreeError {
+        TreeError { path: self.directory.path.join(String::from_utf8_lossy(&self.name).as_ref()), source }
+    }
 }
 
 fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), TreeError> {
@@ -326,12 +382,14 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
             Step::Append(range) => {
                 if let Some(open) = open {
                     let bytes = &chunk.bytes[range.clone()];
-                    open.file.write_all(bytes).map_err(|source| TreeError {
-                        path: open.directory.path.join(String::from_utf8_lossy(&open.name).as_ref()),
-                        source,
-                    })?;
+                    open.file.write_all(bytes).map_err(|source| open.failed(source))?;
                     open.hash.update(bytes);
                     open.bytes += bytes.len() as u64;
+                }
+            }
+            Step::Copy { source, offset, length } => {
+                if let Some(open) = open {
+                    open.copy(source, *offset, *length).map_err(|source| open.failed(source))?;
                 }
             }
             Step::Finish => {
@@ -350,7 +408,7 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
 
 /// Always a new file: what has the name already is not written through, whatever it is.
 fn create(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o644);
     match openat(directory, name, flags, mode) {
         Err(Errno::EXIST) => {

@@ -20,6 +20,8 @@ pub struct Checkpoint {
     pub counts: RowCounts,
     /// Raw keys longer than the node's own restore accepts.
     pub oversize_keys: u64,
+    /// Large payloads handed on in pieces.
+    pub payloads: u64,
     /// As far as the file has told (HLC).
     pub min_retained_ts: Option<u64>,
     /// As far as the file has told.

@@ -107,6 +107,7 @@ pub struct Reader {
     large: Option<LargePayload>,
     closing: Option<Closing>,
     failed: bool,
+    seekable: bool,
     /// Offset of the last checkpoint.
     checkpointed: u64,
 }
@@ -152,6 +153,7 @@ impl Reader {
             large: None,
             closing: None,
             failed: false,
+            seekable: rereadable,
             checkpointed: 0,
         })
     }
@@ -174,19 +176,25 @@ impl Reader {
             min_retained_ts: checkpoint.min_retained_ts,
             applied_index: checkpoint.applied_index,
         };
-        let Checkpoint { offset, crc32c, counts, oversize_keys, .. } = checkpoint;
+        let Checkpoint { offset, crc32c, counts, oversize_keys, payloads, .. } = checkpoint;
         Self {
             input: Input::resumed(source, name, offset, crc32c),
             body,
-            facts: Facts { counts, oversize_keys, operational, ..self.facts },
+            facts: Facts { counts, oversize_keys, operational, numbers: payloads, ..self.facts },
             checkpointed: offset,
             ..self
         }
     }
 
+    /// Hands on large payloads in pieces, although the file can be read again: nobody will need it after the last
+    /// batch. To be called before the first batch.
+    pub fn hand_on_everything(&mut self) {
+        self.facts.rereadable = false;
+    }
+
     /// Will batches carry checkpoints from time to time?
     pub fn leaves_checkpoints(&self) -> bool {
-        matches!(self.body, Body::Pebble(_)) && self.facts.rereadable
+        matches!(self.body, Body::Pebble(_)) && self.seekable
     }
 
     /// What the beginning of the file says.
@@ -268,7 +276,7 @@ impl Reader {
     }
 
     fn checkpoint(&mut self) -> Option<Checkpoint> {
-        if !self.leaves_checkpoints() || self.closing.is_some() {
+        if !self.leaves_checkpoints() || self.closing.is_some() || self.large.is_some() {
             return None;
         }
         let Body::Pebble(rows) = &self.body else { return None };
@@ -280,6 +288,7 @@ impl Reader {
             open_keys: rows.versions().open_keys(),
             counts: self.facts.counts.clone(),
             oversize_keys: self.facts.oversize_keys,
+            payloads: self.facts.numbers,
             min_retained_ts: self.facts.operational.min_retained_ts,
             applied_index: self.facts.operational.applied_index,
         })

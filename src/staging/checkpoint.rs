@@ -20,7 +20,7 @@ pub fn save_checkpoint(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO checkpoint (source, byte_offset, crc32c, last_key, open_keys, oversize_keys, \
-             min_retained_ts, applied_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+             payloads, min_retained_ts, applied_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             source,
@@ -29,6 +29,7 @@ pub fn save_checkpoint(
             &checkpoint.last_key,
             open_keys,
             checkpoint.oversize_keys.cast_signed(),
+            checkpoint.payloads.cast_signed(),
             checkpoint.min_retained_ts.map(U64),
             checkpoint.applied_index.map(U64),
         ))?;
@@ -56,8 +57,8 @@ pub fn save_counts(connection: &Connection, source: i64, counts: &RowCounts) -> 
 pub fn read_checkpoint(connection: &Connection, source: i64) -> Result<Option<Checkpoint>, StagingError> {
     let found = connection
         .query_row(
-            "SELECT byte_offset, crc32c, last_key, open_keys, oversize_keys, min_retained_ts, applied_index \
-             FROM checkpoint WHERE source = ?",
+            "SELECT byte_offset, crc32c, last_key, open_keys, oversize_keys, min_retained_ts, applied_index, \
+             payloads FROM checkpoint WHERE source = ?",
             [source],
             |row| {
                 let checkpoint = Checkpoint {
@@ -67,6 +68,7 @@ pub fn read_checkpoint(connection: &Connection, source: i64) -> Result<Option<Ch
                     oversize_keys: row.get::<_, i64>(4)?.cast_unsigned(),
                     min_retained_ts: row.get::<_, Option<U64>>(5)?.map(|number| number.0),
                     applied_index: row.get::<_, Option<U64>>(6)?.map(|number| number.0),
+                    payloads: row.get::<_, i64>(7)?.cast_unsigned(),
                     ..Checkpoint::default()
                 };
                 Ok((checkpoint, row.get::<_, String>(3)?))

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -51,7 +51,7 @@ impl Extent {
 /// The values outside the tables, of one staging database.
 pub struct LargeValues<'c> {
     connection: &'c Connection,
-    files: RefCell<HashMap<i64, Rc<File>>>,
+    files: RefCell<HashMap<i64, Arc<File>>>,
     /// The payload whose pieces are coming in, and how many of its bytes have come.
     incoming: Slot<(i64, u64, u64)>,
 }
@@ -124,9 +124,17 @@ impl<'c> LargeValues<'c> {
         Ok(LargeReader { extent, position: 0, bytes })
     }
 
-    fn file(&self, source: i64) -> Result<Rc<File>, StagingError> {
+    /// The snapshot that an extent lies in; `None` if it is kept in pieces.
+    ///
+    /// # Errors
+    /// The snapshot is gone or has changed since it was loaded.
+    pub fn snapshot(&self, extent: Extent) -> Result<Option<Arc<File>>, StagingError> {
+        if extent.payload.is_some() { Ok(None) } else { self.file(extent.source).map(Some) }
+    }
+
+    fn file(&self, source: i64) -> Result<Arc<File>, StagingError> {
         if let Some(file) = self.files.borrow().get(&source) {
-            return Ok(Rc::clone(file));
+            return Ok(Arc::clone(file));
         }
         let (path, bytes, modified_ns): (Vec<u8>, Option<i64>, Option<i64>) = self
             .connection
@@ -142,8 +150,8 @@ impl<'c> LargeValues<'c> {
         {
             return Err(StagingError::SourceChanged(path));
         }
-        let file = Rc::new(file);
-        self.files.borrow_mut().insert(source, Rc::clone(&file));
+        let file = Arc::new(file);
+        self.files.borrow_mut().insert(source, Arc::clone(&file));
         Ok(file)
     }
 }
@@ -161,7 +169,7 @@ pub struct LargeReader<'c> {
 }
 
 enum Bytes<'c> {
-    File(Rc<File>),
+    File(Arc<File>),
     Pieces { payload: i64, connection: &'c Connection, piece: Vec<u8>, start: u64 },
 }
 

@@ -359,6 +359,9 @@ fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) 
 }
 
 fn copy(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -> Result<(), ExportError> {
+    if let Some(snapshot) = large_values.snapshot(extent)? {
+        return Ok(tree.copy(&snapshot, extent.start, extent.length)?);
+    }
     let mut reader = large_values.open(extent)?;
     let mut left = extent.length;
     while left > 0 {
