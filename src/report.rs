@@ -37,6 +37,8 @@ pub struct SourceReport {
     pub rows: u64,
     /// Was it read to its end and found right?
     pub complete: bool,
+    /// Where an interrupted load goes on, in bytes; 0 if it starts over.
+    pub resumes_at: u64,
 }
 
 /// The rows of one class.
@@ -99,6 +101,8 @@ pub struct Report {
     pub quarantined_rows: u64,
     /// What an operator should know.
     pub warnings: Vec<WarningReport>,
+    /// Files that an unfinished export has written so far; `None` if there is none.
+    pub unfinished_export: Option<u64>,
 }
 
 impl Report {
@@ -135,6 +139,10 @@ impl Report {
             let keys = kinds.iter().map(|(_, keys)| keys).sum();
             families.push(FamilyReport { family: family.name(), keys, kinds });
         }
+        let unfinished_export = match staging.fact::<String>("export_plan")? {
+            Some(_) => Some(count(connection, "SELECT count(*) FROM dump_file")?),
+            None => None,
+        };
         let mut warnings = Warnings::read(connection)?;
         note_unread(&classes, &adapters, &mut warnings);
         Ok(Self {
@@ -147,6 +155,7 @@ impl Report {
             classes,
             families,
             quarantined_rows: count(connection, "SELECT count(*) FROM quarantine")?,
+            unfinished_export,
             warnings: warnings
                 .iter()
                 .map(|(kind, warning)| WarningReport {
@@ -195,7 +204,8 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
     let mut query = connection.prepare(
         "SELECT path, coalesce(snapshot_index, applied_index), header, ceiling_ms, cutover_index, body, \
          last_commit_ts, min_retained_ts, crc32c, bytes, complete, \
-         (SELECT coalesce(sum(rows), 0) FROM row_count WHERE source = id) FROM source ORDER BY id",
+         (SELECT coalesce(sum(rows), 0) FROM row_count WHERE source = id), \
+         coalesce((SELECT byte_offset FROM checkpoint WHERE source = id), 0) FROM source ORDER BY id",
     )?;
     let sources = query.query_map([], |row| {
         let unsigned = |column| row.get::<_, Option<U64>>(column).map(|number| number.map(|number| number.0));
@@ -214,6 +224,7 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
             bytes: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
             complete: row.get(10)?,
             rows: row.get::<_, i64>(11)?.cast_unsigned(),
+            resumes_at: row.get::<_, i64>(12)?.cast_unsigned(),
         })
     })?;
     Ok(sources.collect::<Result<_, _>>()?)

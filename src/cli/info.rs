@@ -12,6 +12,7 @@ use ekvsnap::load::{Input, LoadOptions, OnError, load};
 use ekvsnap::report::Report;
 use ekvsnap::snapshot::locate;
 use ekvsnap::staging::{Staging, check_is_staging};
+use indicatif::HumanCount;
 use serde_json::json;
 
 use super::args::AdapterArgs;
@@ -94,8 +95,11 @@ impl Info {
 
 fn describe(kind: &str, file: &Path, report: &Report) -> String {
     let mut out = format!("{}: {kind}", file.display());
-    out.push_str(if report.complete { "\n" } else { ", INCOMPLETE: its load never came to its end\n" });
+    out.push_str(if report.complete { "\n" } else { ", INCOMPLETE: its load has not come to its end\n" });
     out.push_str(&text::summary(report));
+    if let Some(files) = report.unfinished_export {
+        let _ = writeln!(out, "export    unfinished, {} files written so far", HumanCount(files));
+    }
     for warning in &report.warnings {
         let _ = writeln!(out, "warning   {} × {}: {}", warning.count, warning.kind, warning.meaning);
         for sample in &warning.samples {

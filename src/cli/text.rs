@@ -62,7 +62,10 @@ fn describe_source(text: &mut String, source: &SourceReport) {
     let crc = match (&source.crc32c, source.complete) {
         (Some(crc), _) => format!("CRC-32C {crc} verified"),
         (None, true) => "no CRC footer".to_owned(),
-        (None, false) => "not read to its end".to_owned(),
+        (None, false) => match source.bytes {
+            Some(bytes) => format!("read to {} of {}", HumanBytes(source.resumes_at), HumanBytes(bytes)),
+            None => "not read to its end".to_owned(),
+        },
     };
     let _ = writeln!(text, "snapshot  {}", source.path);
     let _ = writeln!(text, "          {header}, {}, index {index}, {crc}", source.body);
