@@ -11,7 +11,7 @@ use crate::dump::manifest::{
     Adapters, Counts, Crc32c, Decode, DynamoDb, Exclusions, Integrity, Manifest, Redis, S3, Source,
     SourceEntry, Sqs,
 };
-use crate::dump::target::Target;
+use crate::dump::target::{PartialDump, Target};
 use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{ADAPTERS, Export, ExportError, Exported, named, snapshot_time};
@@ -54,6 +54,8 @@ pub struct Dumped {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Scopes that were asked for and hold nothing.
+    pub missing_scopes: Vec<(String, String)>,
     /// What was staged, limited to the adapters exported.
     pub report: Report,
 }
@@ -61,10 +63,10 @@ pub struct Dumped {
 /// Writes a dump.
 ///
 /// # Errors
-/// Whatever keeps the tree from being written whole; nothing is then there under its final name.
+/// Whatever keeps the tree from being written whole; nothing of it is then left.
 pub fn export(
     staging: &Staging,
-    target: Target,
+    partial: PartialDump,
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<Dumped, Error> {
@@ -82,7 +84,6 @@ pub fn export(
 
     let connection = staging.connection();
     connection.execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
-    let partial = target.begin()?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
     let mut files = BulkInsert::new(connection, &FILES)?;
     let large_values = LargeValues::new(connection);
@@ -129,9 +130,20 @@ pub fn export(
     tree.drain_sums(|sum| checksums = sum.bytes);
     drop(tree);
     connection.execute_batch("COMMIT")?;
+    if progress.is_interrupted() {
+        return Err(Error::Interrupted);
+    }
     partial.publish()?;
     progress.end();
+    let is_there = |(adapter, name): &&(String, String)| {
+        // A database may be given by the name of its folder.
+        let name = if adapter == "redis" { name.trim_start_matches("db_") } else { name };
+        exported
+            .iter()
+            .any(|(exported, done)| adapter == exported && done.scopes.iter().any(|one| one == name))
+    };
     Ok(Dumped {
+        missing_scopes: options.scopes.iter().filter(|scope| !is_there(scope)).cloned().collect(),
         keys: exported.iter().map(|(adapter, done)| (*adapter, done.keys)).collect(),
         files: count.cast_unsigned() + 1,
         bytes: bytes.cast_unsigned() + checksums,

@@ -3,8 +3,8 @@
 //! file is. What rows mean is the families' business, what bytes mean the snapshot room's.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ pub fn load(
     staging.set_fact("adapters", options.adapters.join(","))?;
     let mut opened = Vec::new();
     for (source, input) in inputs.iter().enumerate() {
-        opened.push(open(staging, source as i64, input)?);
+        opened.push(open(staging, source as i64, input, progress)?);
     }
     let as_of = read_timestamp(options.as_of, &opened);
     staging.set_fact("as_of", as_of.map(|as_of| U64(as_of.0)))?;
@@ -118,6 +118,9 @@ pub fn load(
 
     progress.begin(Phase::Reconcile, None);
     for family in FAMILIES.iter().filter(|family| is_staged(family.name(), options)) {
+        if progress.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
         family.reconcile(staging, snapshot_time(as_of, last_commit_ts), &mut warnings)?;
     }
     warnings.save(connection)?;
@@ -143,23 +146,64 @@ fn read_timestamp(as_of: AsOf, opened: &[Opened<'_>]) -> Option<Hlc> {
     }
 }
 
-/// Reads the beginning of a snapshot, and enters it among the sources.
-fn open<'i>(staging: &Staging, source: i64, input: &'i Input) -> Result<Opened<'i>, Error> {
-    let name = input.name();
-    let (reader, bytes, modified, absolute) = match input {
-        Input::Stdin => (Reader::open(Box::new(io::stdin()), name.clone(), false)?, None, None, None),
-        Input::File(located) => {
-            let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
-            let file = File::open(&located.path).map_err(unreadable)?;
-            let metadata = file.metadata().map_err(unreadable)?;
-            let seekable = metadata.is_file();
-            let bytes = seekable.then_some(metadata.len());
-            let absolute = std::path::absolute(&located.path).map_err(unreadable)?;
-            let source: Box<dyn Read + Send> = Box::new(file);
-            let reader = Reader::open(source, name.clone(), seekable)?;
-            (reader, bytes, seekable.then(|| modified_ns(&metadata)), seekable.then_some(absolute))
+/// The beginning of a snapshot.
+struct Beginning {
+    reader: Reader,
+    bytes: Option<u64>,
+    modified: Option<i64>,
+    absolute: Option<PathBuf>,
+}
+
+impl Beginning {
+    fn read(input: &Input) -> Result<Self, SnapshotError> {
+        let name = input.name();
+        let Input::File(located) = input else {
+            let reader = Reader::open(Box::new(io::stdin()), name, false)?;
+            return Ok(Self { reader, bytes: None, modified: None, absolute: None });
+        };
+        let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
+        let file = File::open(&located.path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let seekable = metadata.is_file();
+        let absolute = std::path::absolute(&located.path).map_err(unreadable)?;
+        Ok(Self {
+            reader: Reader::open(Box::new(file), name.clone(), seekable)?,
+            bytes: seekable.then_some(metadata.len()),
+            modified: seekable.then(|| modified_ns(&metadata)),
+            absolute: seekable.then_some(absolute),
+        })
+    }
+
+    /// On a thread of its own: a pipe that nobody writes to would hold up a run that was told to stop.
+    fn wait_for(input: &Input, progress: &dyn Progress) -> Result<Self, Error> {
+        let (sender, beginning) = channel();
+        let input = input.clone();
+        std::thread::spawn(move || {
+            // Nobody waits any more once the run was told to stop.
+            let _ = sender.send(Self::read(&input));
+        });
+        loop {
+            if progress.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            match beginning.recv_timeout(INTERRUPT_POLL) {
+                Ok(beginning) => return Ok(beginning?),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::ReaderDied),
+            }
         }
-    };
+    }
+}
+
+/// Enters a snapshot among the sources.
+fn open<'i>(
+    staging: &Staging,
+    source: i64,
+    input: &'i Input,
+    progress: &dyn Progress,
+) -> Result<Opened<'i>, Error> {
+    let name = input.name();
+    let Beginning { reader, bytes, modified, absolute } = Beginning::wait_for(input, progress)?;
     let opening = *reader.opening();
     let index = match input {
         Input::File(located) => located.index,
@@ -336,7 +380,8 @@ impl<'c> Writer<'c> {
             )?;
         }
         connection.execute(
-            "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?,              complete = 1 WHERE id = ?",
+            "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?, \
+             complete = 1 WHERE id = ?",
             (
                 U64(closing.min_retained_ts.0),
                 closing.applied_index.map(U64),
@@ -354,12 +399,17 @@ impl<'c> Writer<'c> {
         )?;
         warnings.add_many(Kind::OversizeKey, closing.oversize_keys, [self.name.clone()]);
         if closing.crc32c.is_none() {
-            // A node writes the footer with the header, and to every file that it names.
+            // A node writes the footer with the header, and to every file that it names. An empty file is what is left
+            // of many a failed copy.
             let by_a_node = match input {
                 Input::File(located) => is_node_name(&located.path),
                 Input::Stdin => false,
             };
-            let kind = if self.has_header()? || by_a_node { Kind::FooterMissing } else { Kind::NoFooter };
+            let kind = if self.has_header()? || by_a_node || closing.bytes == 0 {
+                Kind::FooterMissing
+            } else {
+                Kind::NoFooter
+            };
             warnings.add(kind, self.name.clone());
         }
         Ok(())

@@ -1,28 +1,36 @@
 //! `ekvsnap decode`: snapshots into a directory tree, in one go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ekvsnap::dump::target::Target;
+use ekvsnap::dump::target::{PartialDump, Target};
 use ekvsnap::error::Error;
-use ekvsnap::export::{export, staging_beside};
+use ekvsnap::export::{Dumped, ExportOptions, export, staging_beside};
+use ekvsnap::load::Input;
 
 use super::args::{AdapterArgs, ExportArgs, Inputs, LoadArgs};
-use super::exit::Status;
-use super::load::{remove, stage};
+use super::exit::{Status, UsageError};
 use super::log::Manners;
 use super::progress::Bars;
+use super::staged::{Kept, Scratch, say_what_is_left};
 use super::text;
 
-/// Decode snapshots into a directory tree of plain files: load and export in one go.
+const EXAMPLES: &str = "\
+Examples:
+  ekvsnap decode 0000000000002710.fsm -o dump
+  ekvsnap decode /var/lib/elastickv/n1 -o dump --as-of consistent      all groups of a node, at one moment
+  ekvsnap decode *.fsm -o dump --adapter redis --scope redis=0 --drop-expired
+  zstd -dc backup.fsm.zst | ekvsnap decode - -o dump
+  (cd dump && sha256sum -c CHECKSUMS)                                   is the dump still what was written?";
+
+/// Decode snapshots into a directory tree of plain files: load and export in one go
+///
+/// The tree is written to DIR.partial and gets its name as the last step, so DIR is either complete or not there.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Decode {
     #[command(flatten)]
     inputs: Inputs,
-
-    /// Keep the staging database here. Without this option it lies beside the output while the run lasts
-    #[arg(long, value_name = "FILE")]
-    staging: Option<PathBuf>,
 
     #[command(flatten)]
     adapters: AdapterArgs,
@@ -32,6 +40,11 @@ pub struct Decode {
 
     #[command(flatten)]
     how: ExportArgs,
+
+    /// Keep the staging database here, to query it with sqlite3 or to export it again. Without this option it lies
+    /// beside the output while the run lasts, and takes about as much room as the snapshot
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    staging: Option<PathBuf>,
 }
 
 impl Decode {
@@ -39,22 +52,69 @@ impl Decode {
         let inputs = self.inputs.locate()?;
         let mut needed = self.inputs.paths();
         needed.extend(self.staging.clone());
-        let target = Target::new(&self.how.output, self.how.force, &needed).map_err(Error::from)?;
         let options = self.how.options(self.adapters.names())?;
-        let bars = Bars::new(manners)?;
-
-        let (path, kept) = match &self.staging {
-            Some(path) => (path.clone(), true),
-            None => (staging_beside(&target), false),
+        let target = Target::new(&self.how.output, self.how.force, &needed).map_err(Error::from)?;
+        let kept = match &self.staging {
+            Some(staging) => {
+                check_apart(staging, &self.how.output)?;
+                Some(Kept::new(staging, self.how.force)?)
+            }
+            None => None,
         };
-        // Without the option, what lies there was left by a run that was killed.
-        let replace = !kept || self.how.force;
-        let staging = stage(&inputs, &path, replace, &self.load.options(&self.adapters), &bars)?;
-        let result = export(&staging, target, &options, &bars);
-        staging.close().map_err(Error::from)?;
-        if !kept {
-            remove(&path)?;
-        }
-        text::finish(manners, &result?, &self.how.output)
+        let bars = Bars::new(manners)?;
+        let beside = staging_beside(&target);
+        // Held from the start: nobody should load for an hour to hear that another run has the place.
+        let partial = target.begin().map_err(Error::from)?;
+        let mut leftovers = vec![partial.path().to_owned(), beside.clone()];
+        let dumped = match kept {
+            None => self.through(beside, &inputs, partial, &options, &bars),
+            Some(kept) => {
+                leftovers.push(kept.beside());
+                self.keeping(kept, &inputs, partial, &options, &bars)
+            }
+        };
+        let dumped = dumped.inspect_err(|_| say_what_is_left(&leftovers))?;
+        text::finish(manners, &dumped, &self.how.output)
     }
+
+    fn through(
+        &self,
+        beside: PathBuf,
+        inputs: &[Input],
+        partial: PartialDump,
+        options: &ExportOptions,
+        bars: &Bars,
+    ) -> anyhow::Result<Dumped> {
+        let (scratch, staging) = Scratch::load(beside, inputs, &self.load.options(&self.adapters), bars)?;
+        let dumped = export(&staging, partial, options, bars);
+        drop(staging);
+        drop(scratch);
+        Ok(dumped?)
+    }
+
+    fn keeping(
+        &self,
+        kept: Kept<'_>,
+        inputs: &[Input],
+        partial: PartialDump,
+        options: &ExportOptions,
+        bars: &Bars,
+    ) -> anyhow::Result<Dumped> {
+        let staging = kept.load(inputs, &self.load.options(&self.adapters), bars)?;
+        let dumped = export(&staging, partial, options, bars)?;
+        staging.close().map_err(Error::from)?;
+        Ok(dumped)
+    }
+}
+
+/// A database cannot lie where the dump will be.
+fn check_apart(staging: &Path, output: &Path) -> anyhow::Result<()> {
+    let (staging_at, output_at) = (std::path::absolute(staging)?, std::path::absolute(output)?);
+    if staging_at.starts_with(&output_at) {
+        let (staging, output) = (staging.display(), output.display());
+        return Err(
+            UsageError(format!("--staging {staging} lies in --output {output}; put it elsewhere")).into()
+        );
+    }
+    Ok(())
 }

@@ -13,10 +13,21 @@ use super::args::{AdapterArgs, ExportArgs};
 use super::exit::Status;
 use super::log::Manners;
 use super::progress::Bars;
+use super::staged::say_what_is_left;
 use super::text;
 
-/// Export a staging database as a directory tree of plain files.
+const EXAMPLES: &str = "\
+Examples:
+  ekvsnap export prod.db -o dump
+  ekvsnap export prod.db -o dump --force --wall-time 2026-04-29T15:42:11Z      the same bytes whenever it runs
+  ekvsnap export prod.db -o live --drop-expired";
+
+/// Export a staging database as a directory tree of plain files
+///
+/// The tree is written to DIR.partial and gets its name as the last step, so DIR is either complete or not there.
+/// Values of more than a few hundred KiB are not in the database: the snapshot has to lie where it was loaded from.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Export {
     /// A staging database made by `ekvsnap load`
     #[arg(value_name = "STAGING")]
@@ -36,8 +47,12 @@ impl Export {
         let staging = Staging::open(&self.staging).map_err(Error::from)?;
         let adapters =
             if self.adapters.are_given() { self.adapters.names() } else { Report::of(&staging)?.adapters };
+        let options = self.how.options(adapters)?;
         let bars = Bars::new(manners)?;
-        let dumped = export(&staging, target, &self.how.options(adapters)?, &bars)?;
+        let partial = target.begin().map_err(Error::from)?;
+        let leftover = partial.path().to_owned();
+        let dumped =
+            export(&staging, partial, &options, &bars).inspect_err(|_| say_what_is_left(&[leftover]))?;
         staging.close().map_err(Error::from)?;
         text::finish(manners, &dumped, &self.how.output)
     }

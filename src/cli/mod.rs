@@ -5,11 +5,13 @@ mod args;
 mod decode;
 mod exit;
 mod export;
+mod hints;
 mod info;
 mod interrupt;
 mod load;
 mod log;
 mod progress;
+mod staged;
 mod text;
 
 use std::process::ExitCode;
@@ -18,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Status;
 
-/// Decode elastickv snapshots: load them into SQLite, look inside, export them as plain files.
+/// Decode elastickv snapshots: load them into SQLite, look inside, export them as plain files
 #[derive(Parser)]
 #[command(name = "ekvsnap", version, about, after_help = exit::HELP, max_term_width = 110)]
 struct Cli {
