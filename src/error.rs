@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// The staging database belongs to another run.
     #[error(
-        "{} holds an unfinished or finished load of {begun}, not of {asked}; --restart starts over",
+        "{} holds a load of {begun}; asked for is {asked}",
         staging.display()
     )]
     OtherRun {

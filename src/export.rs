@@ -57,6 +57,8 @@ pub struct Dumped {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Scopes that were asked for and hold nothing.
+    pub missing_scopes: Vec<(String, String)>,
     /// What was staged, limited to the adapters exported.
     pub report: Report,
 }
@@ -64,10 +66,35 @@ pub struct Dumped {
 /// Writes a dump.
 ///
 /// # Errors
-/// Whatever keeps the tree from being written whole; nothing is then there under its final name.
+/// Whatever keeps the tree from being written whole. What is written by then stays for the next run if that can go on
+/// with it, and is removed otherwise.
 pub fn export(
     staging: &Staging,
-    target: Target,
+    mut partial: PartialDump,
+    options: &ExportOptions,
+    progress: &dyn Progress,
+) -> Result<Dumped, Error> {
+    match write(staging, &partial, options, progress) {
+        Ok(dumped) => {
+            partial.publish()?;
+            staging.set_fact("export_plan", Null)?;
+            staging.end_unsynced()?;
+            progress.end();
+            Ok(dumped)
+        }
+        Err(error) => {
+            if error.is_worth_another_try() {
+                partial.keep();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Writes everything that a dump consists of, but does not give it its name.
+fn write(
+    staging: &Staging,
+    partial: &PartialDump,
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<Dumped, Error> {
@@ -84,7 +111,7 @@ pub fn export(
     progress.begin(Phase::Export, Some(report.families.iter().map(|family| family.keys).sum()));
 
     let connection = staging.connection();
-    let (partial, resumed) = begin(staging, target, options)?;
+    let resumed = begin(staging, partial, options)?;
     connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
     let mut uncommitted = 0;
@@ -143,12 +170,19 @@ pub fn export(
     let mut checksums = 0;
     tree.drain_sums(|sum| checksums = sum.bytes);
     drop(tree);
-    staging.set_fact("export_plan", Null)?;
-    partial.publish()?;
     connection.execute_batch("COMMIT")?;
-    staging.end_unsynced()?;
-    progress.end();
+    if progress.is_interrupted() {
+        return Err(Error::Interrupted);
+    }
+    let is_there = |(adapter, name): &&(String, String)| {
+        // A database may be given by the name of its folder.
+        let name = if adapter == "redis" { name.trim_start_matches("db_") } else { name };
+        exported
+            .iter()
+            .any(|(exported, done)| adapter == exported && done.scopes.iter().any(|one| one == name))
+    };
     Ok(Dumped {
+        missing_scopes: options.scopes.iter().filter(|scope| !is_there(scope)).cloned().collect(),
         keys: exported.iter().map(|(adapter, done)| (*adapter, done.keys)).collect(),
         files: count.cast_unsigned() + 1,
         bytes: bytes.cast_unsigned() + checksums,
@@ -156,40 +190,38 @@ pub fn export(
     })
 }
 
-/// Begins the tree, or goes on with the one that the same export has left behind: the files that it finished are in
-/// `dump_file`. Anything else that lies there is removed.
-fn begin(staging: &Staging, target: Target, options: &ExportOptions) -> Result<(PartialDump, bool), Error> {
-    let plan = plan(&target, options);
-    let begun = staging.fact::<String>("export_plan")?.filter(|begun| *begun == plan);
-    let known = match begun {
-        Some(_) => staging.fact::<String>("export_directory")?.map(DirectoryId),
-        None => None,
-    };
+/// Does the tree hold what the same export, interrupted, has left? The files that it finished are then in `dump_file`;
+/// otherwise whatever lies there is removed.
+fn begin(staging: &Staging, partial: &PartialDump, options: &ExportOptions) -> Result<bool, Error> {
+    let plan = plan(partial, options);
+    let begun = staging.fact::<String>("export_plan")?;
+    let directory = staging.fact::<String>("export_directory")?.map(DirectoryId);
     staging.begin_unsynced()?;
-    let partial = target.begin(known.as_ref())?;
-    let resumed = known.as_ref() == Some(partial.id());
+    let resumed = begun.as_ref() == Some(&plan) && directory.as_ref() == Some(partial.id());
+    let connection = staging.connection();
     if resumed {
         tracing::info!("going on with the export that was interrupted");
     } else {
-        staging.connection().execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
+        partial.clear()?;
+        connection.execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
         staging.set_fact("export_plan", plan)?;
         staging.set_fact("export_directory", &partial.id().0)?;
-        staging.connection().execute_batch("COMMIT")?;
+        connection.execute_batch("COMMIT")?;
     }
     // Written anew at the end of every run.
-    staging.connection().execute_batch(
+    connection.execute_batch(
         "DELETE FROM dump_file WHERE path = CAST('MANIFEST.json' AS BLOB) \
          OR path IN (SELECT CAST(scope || '/KEYMAP.jsonl' AS BLOB) FROM dump_keymap)",
     )?;
-    Ok((partial, resumed))
+    Ok(resumed)
 }
 
 /// Everything that decides what the files hold, except those that are written last.
-fn plan(target: &Target, options: &ExportOptions) -> String {
+fn plan(partial: &PartialDump, options: &ExportOptions) -> String {
     format!(
         "{} to {}, adapters {:?}, scopes {:?}, drop expired {}",
         env!("CARGO_PKG_VERSION"),
-        target.output().display(),
+        partial.output().display(),
         options.adapters,
         options.scopes,
         options.drop_expired

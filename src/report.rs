@@ -2,7 +2,7 @@
 //! The summary of a run, `info` and the manifest all say what is read here.
 
 use rusqlite::Connection;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::family::{ADAPTERS, FAMILIES, named};
 use crate::snapshot::{Class, Hlc, Verdict};
@@ -49,6 +49,7 @@ pub struct ClassReport {
     /// All its rows.
     pub rows: u64,
     /// The rows under each verdict that came up.
+    #[serde(serialize_with = "as_object")]
     pub verdicts: Vec<(&'static str, u64)>,
 }
 
@@ -60,6 +61,7 @@ pub struct FamilyReport {
     /// All its keys.
     pub keys: u64,
     /// The keys of each kind.
+    #[serde(serialize_with = "as_object")]
     pub kinds: Vec<(String, u64)>,
 }
 
@@ -78,7 +80,12 @@ pub struct WarningReport {
     pub samples: Vec<String>,
 }
 
-/// Everything about a staging database.
+/// In JSON, names are fields.
+fn as_object<S: Serializer, N: Serialize>(counts: &[(N, u64)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(counts.iter().map(|(name, count)| (name, count)))
+}
+
+/// Everything about a staging database. `info --json` prints these fields; ones may be added, but none is renamed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// Version of ekvsnap that loaded it.

@@ -1,5 +1,6 @@
 //! Arguments that several commands share, and what they mean together.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -15,16 +16,17 @@ use super::exit::UsageError;
 /// What to read.
 #[derive(Args)]
 pub struct Inputs {
-    /// Snapshot files (*.fsm), node data directories (the newest snapshot of every group), or - for standard input
+    /// Snapshot files (*.fsm), a node's data directory (the newest finished snapshot of every group), or - for
+    /// standard input. Several make one dump: give one file per Raft group
     #[arg(value_name = "SNAPSHOT")]
     snapshots: Vec<PathBuf>,
 
     /// A snapshot file; the same as naming it without an option
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
     input: Vec<PathBuf>,
 
-    /// A directory of which the newest finished snapshot is read
-    #[arg(long, value_name = "DIR")]
+    /// A folder fsm-snap, of which the newest finished snapshot is read
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
     input_snap_dir: Option<PathBuf>,
 }
 
@@ -37,13 +39,16 @@ impl Inputs {
         }
         if paths.is_empty() {
             return Err(UsageError(
-                "no snapshot given: name files, a data directory, or - for standard input".into(),
+                "no snapshot given: name files, a node's data directory, or - for standard input".into(),
             )
             .into());
         }
         let (stdin, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.as_os_str() == "-");
         if stdin.len() > 1 {
             return Err(UsageError("standard input (-) can be read only once".into()).into());
+        }
+        if !stdin.is_empty() && io::stdin().is_terminal() {
+            return Err(UsageError("standard input (-) is a terminal: pipe a snapshot into it".into()).into());
         }
         let mut inputs: Vec<Input> = locate(&files)?.into_iter().map(Input::File).collect();
         inputs.extend(stdin.first().map(|_| Input::Stdin));
@@ -59,21 +64,32 @@ impl Inputs {
 /// How to read.
 #[derive(Args)]
 pub struct LoadArgs {
-    /// Read the store as it was at this moment: an HLC timestamp, an RFC 3339 time, or `consistent` for the smallest
-    /// last commit timestamp of several groups. Commit timestamps run some seconds ahead of the wall clock, so a wall
+    /// Read the store as it was at this moment: an HLC timestamp, an RFC 3339 time, or `consistent` for the latest
+    /// moment that all of several groups reach. Commit timestamps run some seconds ahead of the wall clock, so a wall
     /// time can miss the last seconds before it
-    #[arg(long, value_name = "WHEN", value_parser = parse_as_of)]
+    #[arg(long, value_name = "WHEN", value_parser = parse_as_of, help_heading = "What to read")]
     as_of: Option<AsOf>,
 
     /// What to do with a malformed row: stop with an error, or keep it in the staging table `quarantine`, go on, and
     /// exit with status 1
-    #[arg(long, value_enum, default_value_t = OnErrorArg::Stop, value_name = "WHAT")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = OnErrorArg::Stop,
+        value_name = "WHAT",
+        help_heading = "What to read"
+    )]
     on_error: OnErrorArg,
 
     /// Put values over 32 KiB into the staging database, too. Otherwise it refers to them, and an export needs the
     /// snapshot
-    #[arg(long)]
+    #[arg(long, help_heading = "What to read")]
     self_contained: bool,
+
+    /// Start over, even if the same run has been interrupted and could go on; a staging database of another run is
+    /// replaced
+    #[arg(long, help_heading = "What to read")]
+    pub restart: bool,
 }
 
 impl LoadArgs {
@@ -101,14 +117,22 @@ fn parse_as_of(text: &str) -> Result<AsOf, String> {
     if text == "consistent" {
         return Ok(AsOf::Consistent);
     }
-    Hlc::from_str(text).map(AsOf::At).map_err(|error| format!("{error}, nor `consistent`"))
+    Hlc::from_str(text)
+        .map(AsOf::At)
+        .map_err(|error| format!("{error}; `consistent` is the third possibility"))
 }
 
 /// Which families.
 #[derive(Args)]
 pub struct AdapterArgs {
-    /// The adapters to read; rows of others are only counted
-    #[arg(long = "adapter", value_name = "NAME", value_delimiter = ',', value_parser = ADAPTERS)]
+    /// Only these adapters, e.g. `redis,sqs`; rows of others are counted and left out. Default: all there are
+    #[arg(
+        long = "adapter",
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = ADAPTERS,
+        help_heading = "What to read"
+    )]
     adapters: Vec<String>,
 }
 
@@ -131,43 +155,56 @@ impl AdapterArgs {
 /// What to write, and how.
 #[derive(Args)]
 pub struct ExportArgs {
-    /// The directory of the dump; it appears only when it is complete
-    #[arg(long, short, value_name = "DIR")]
+    /// The directory of the dump; missing directories above it are made
+    #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     pub output: PathBuf,
 
-    /// Replace what is there already
-    #[arg(long)]
+    /// Replace a directory that is there already, once the new dump is complete
+    #[arg(long, help_heading = "Output")]
     pub force: bool,
 
-    /// Export only this database, table, bucket or queue of a family, e.g. `redis=0`; repeatable
-    #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope)]
+    /// Of this adapter only this database, table, bucket or queue, e.g. `redis=0`; repeatable
+    #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "What to write")]
     scopes: Vec<(String, String)>,
 
     /// Leave out Redis keys whose expiry had passed when the snapshot was taken
-    #[arg(long)]
+    #[arg(long, help_heading = "What to write")]
     drop_expired: bool,
 
     /// Name of the cluster, for the manifest
-    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true, help_heading = "Manifest")]
     cluster_id: String,
 
     /// Version of the elastickv that wrote the snapshot, for the manifest
-    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        default_value = "",
+        hide_default_value = true,
+        help_heading = "Manifest"
+    )]
     elastickv_version: String,
 
-    /// Time to put into the manifest (RFC 3339); two dumps of one snapshot are then the same to the byte. Default: now,
-    /// or SOURCE_DATE_EPOCH if that is set
-    #[arg(long, value_name = "TIME")]
+    /// Time of the dump (RFC 3339), with which two dumps of one snapshot are the same to the byte. Default: the
+    /// environment variable SOURCE_DATE_EPOCH, or now
+    #[arg(long, value_name = "TIME", help_heading = "Manifest")]
     wall_time: Option<Timestamp>,
 
-    /// Threads that write files. Default: one less than the machine has
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Threads that write files; the dump is the same whatever their number. Default: one less than the machine has
+    #[arg(long, value_name = "N", help_heading = "Output", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
 }
 
 impl ExportArgs {
     /// With the adapters to export.
     pub fn options(&self, adapters: Vec<String>) -> anyhow::Result<ekvsnap::export::ExportOptions> {
+        if let Some((family, name)) = self.scopes.iter().find(|(family, _)| !adapters.contains(family)) {
+            let adapters = adapters.join(",");
+            return Err(UsageError(format!(
+                "--scope {family}={name} does not go together with --adapter {adapters}, which leaves {family} out"
+            ))
+            .into());
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(ekvsnap::export::ExportOptions {
             adapters,
@@ -183,11 +220,13 @@ impl ExportArgs {
     fn wall_time(&self) -> anyhow::Result<String> {
         let time = match (self.wall_time, std::env::var("SOURCE_DATE_EPOCH")) {
             (Some(time), _) => time,
-            (None, Ok(epoch)) => {
-                epoch.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).ok_or_else(
-                    || UsageError(format!("SOURCE_DATE_EPOCH is {epoch:?}, not a number of seconds")),
-                )?
-            }
+            (None, Ok(epoch)) => epoch
+                .parse()
+                .ok()
+                .and_then(|seconds| Timestamp::from_second(seconds).ok())
+                .ok_or_else(|| {
+                    UsageError(format!("SOURCE_DATE_EPOCH is {epoch:?}, not a number of seconds since 1970"))
+                })?,
             (None, Err(_)) => Timestamp::now(),
         };
         rfc3339(time.as_millisecond()).context("the wall time is out of range")
@@ -195,9 +234,9 @@ impl ExportArgs {
 }
 
 fn parse_scope(text: &str) -> Result<(String, String), String> {
-    let (family, name) = text.split_once('=').ok_or("a scope has the form FAMILY=NAME")?;
+    let (family, name) = text.split_once('=').ok_or("a scope has the form FAMILY=NAME, e.g. redis=0")?;
     if !ADAPTERS.contains(&family) {
-        return Err(format!("no family {family:?}; there are {}", ADAPTERS.join(", ")));
+        return Err(format!("no adapter {family:?}; there are {}", ADAPTERS.join(", ")));
     }
     if name.is_empty() {
         return Err("the name after = is empty".to_owned());

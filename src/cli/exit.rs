@@ -9,6 +9,8 @@ use ekvsnap::error::Error;
 use ekvsnap::snapshot::SnapshotError;
 use ekvsnap::staging::StagingError;
 
+use super::hints;
+
 /// For `--help`.
 pub const HELP: &str = "\
 Exit status:
@@ -47,24 +49,50 @@ impl From<Status> for ExitCode {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Says what went wrong, with every cause, and how that maps to a status. A closed pipe says nothing. `goes_on` says
-/// that the command would go on where it stopped.
-pub fn report(error: &anyhow::Error, goes_on: bool) -> Status {
-    if error.chain().any(is_broken_pipe) {
-        return Status::Whole;
-    }
+/// Says what went wrong, with every cause and what to do about it, and how that maps to a status.
+pub fn report(error: &anyhow::Error) -> Status {
     let status = status(error);
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    // A transparent error repeats its cause word for word.
+    // A transparent error repeats its cause word for word, one of SQLite the other way round.
+    let repeats = |pair: &[String]| pair[0].ends_with(&pair[1]) || pair[1].ends_with(&pair[0]);
     let mut said = chain.first().cloned().unwrap_or_default();
-    for pair in chain.windows(2).filter(|pair| !pair[0].ends_with(&pair[1])) {
+    for pair in chain.windows(2).filter(|pair| !repeats(pair)) {
         said = format!("{said}: {}", pair[1]);
     }
-    if goes_on && matches!(status, Status::System | Status::Interrupted) {
-        said.push_str("; the same command, run again, goes on where this one stopped");
-    }
-    tracing::error!("{said}");
+    let hint = hint(error).unwrap_or_default();
+    tracing::error!(status = status as u8, hint, "{said}");
     status
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    let of_the_run = |cause: &(dyn std::error::Error + 'static)| !cause.is::<super::log::StdoutError>();
+    if error.chain().all(of_the_run) && error.chain().any(is_no_space) {
+        return Some(
+            "the staging database needs about as much room as the snapshot, the dump again as much; --staging FILE \
+             puts the database on another disk, SQLITE_TMPDIR what SQLite sorts"
+                .to_owned(),
+        );
+    }
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return hints::of_library(error);
+        }
+        if let Some(error) = cause.downcast_ref::<SnapshotError>() {
+            return hints::of_snapshot(error);
+        }
+        if let Some(error) = cause.downcast_ref::<StagingError>() {
+            return hints::of_staging(error);
+        }
+        None
+    })
+}
+
+fn is_no_space(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let by_the_system =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let by_sqlite =
+        |error: &rusqlite::Error| error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+    cause.downcast_ref().is_some_and(by_the_system) || cause.downcast_ref().is_some_and(by_sqlite)
 }
 
 fn status(error: &anyhow::Error) -> Status {
@@ -135,20 +163,19 @@ fn of_staging(error: &StagingError) -> Status {
             _ => Status::System,
         },
         StagingError::Open { .. }
-        | StagingError::Migration(_)
         | StagingError::Checkpoint(_)
+        | StagingError::Migration(_)
         | StagingError::LargeValue(_) => Status::System,
     }
 }
 
 fn of_target(error: &TargetError) -> Status {
     match error {
-        TargetError::Exists(_) | TargetError::NotADirectory(_) | TargetError::Busy(_) => Status::TargetExists,
+        TargetError::Exists(_)
+        | TargetError::NotADirectory(_)
+        | TargetError::SymbolicLink(_)
+        | TargetError::Busy(_) => Status::TargetExists,
         TargetError::NoName(_) | TargetError::Needed { .. } => Status::Usage,
         TargetError::Io { .. } => Status::System,
     }
-}
-
-fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

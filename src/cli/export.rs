@@ -15,8 +15,19 @@ use super::log::Manners;
 use super::progress::Bars;
 use super::text;
 
-/// Export a staging database as a directory tree of plain files.
+const EXAMPLES: &str = "\
+Examples:
+  ekvsnap export prod.db -o dump
+  ekvsnap export prod.db -o dump --force --wall-time 2026-04-29T15:42:11Z      the same bytes whenever it runs
+  ekvsnap export prod.db -o live --drop-expired";
+
+/// Export a staging database as a directory tree of plain files
+///
+/// The tree is written to DIR.partial and gets its name as the last step, so DIR is either complete or not there. An
+/// export that was interrupted goes on when the same command is run again. Values over 32 KiB are not in the database
+/// (unless it was loaded with --self-contained): the snapshot has to lie where it was loaded from.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Export {
     /// A staging database made by `ekvsnap load`
     #[arg(value_name = "STAGING")]
@@ -36,8 +47,10 @@ impl Export {
         let staging = Staging::open(&self.staging).map_err(Error::from)?;
         let adapters =
             if self.adapters.are_given() { self.adapters.names() } else { Report::of(&staging)?.adapters };
+        let options = self.how.options(adapters)?;
         let bars = Bars::new(manners)?;
-        let dumped = export(&staging, target, &self.how.options(adapters)?, &bars)?;
+        let partial = target.begin().map_err(Error::from)?;
+        let dumped = export(&staging, partial, &options, &bars)?;
         staging.close().map_err(Error::from)?;
         text::finish(manners, &dumped, &self.how.output)
     }

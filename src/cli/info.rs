@@ -13,6 +13,7 @@ use ekvsnap::report::Report;
 use ekvsnap::snapshot::locate;
 use ekvsnap::staging::{Staging, check_is_staging};
 use indicatif::HumanCount;
+use serde::Serialize;
 use serde_json::json;
 
 use super::args::AdapterArgs;
@@ -21,17 +22,39 @@ use super::log::Manners;
 use super::progress::Bars;
 use super::text;
 
-/// Say what a file is: a snapshot, a staging database or a dump, and what is in it.
+const EXAMPLES: &str = "\
+Examples:
+  ekvsnap info 0000000000002710.fsm
+  ekvsnap info dump
+  ekvsnap info prod.db --json | jq '.families[] | {family, keys}'
+
+Fields of the object that --json prints:
+  kind              snapshot, staging or dump
+  manifest          of a dump: its MANIFEST.json; of the others:
+  tool_version      of the ekvsnap that read it
+  complete          was it read to its end?
+  as_of             HLC of --as-of, or null
+  adapters          whose rows were read
+  sources           a snapshot each: path, header, body, last_commit_ts, crc32c, rows, ...
+  classes, rows     rows by class and by what became of them; the classes add up to rows
+  families          keys by family and kind
+  quarantined_rows  malformed rows
+  unfinished_export files that an interrupted export has written, or null
+  warnings          kind, count, meaning, means_incomplete, samples
+Fields may be added, but none is renamed.";
+
+/// Say what a file is: a snapshot, a staging database or a dump, and what is in it
 ///
 /// A snapshot is read to its end, its checksum is verified and its keys are counted, by way of a temporary staging
-/// database in TMPDIR. Malformed rows are counted as quarantined.
+/// database in TMPDIR. Malformed rows are counted as quarantined. The exit status is that of a decode.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Info {
     /// A snapshot, a node's data directory, a staging database, a dump, or - for a snapshot on standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Print one JSON object
+    /// Print one JSON object; its shape is said below
     #[arg(long)]
     json: bool,
 
@@ -45,16 +68,12 @@ impl Info {
             return self.dump(manners);
         }
         let (kind, report) = if self.file.is_file() && check_is_staging(&self.file).is_ok() {
-            ("staging database", Report::of(&Staging::open_read_only(&self.file)?)?)
+            ("staging", Report::of(&Staging::open_read_only(&self.file)?)?)
         } else {
             ("snapshot", self.snapshot(manners)?)
         };
         let text = if self.json {
-            let mut object = serde_json::to_value(&report)?;
-            if let Some(fields) = object.as_object_mut() {
-                fields.insert("kind".to_owned(), kind.into());
-            }
-            serde_json::to_string_pretty(&object)? + "\n"
+            serde_json::to_string_pretty(&WithKind { kind, report: &report })? + "\n"
         } else {
             describe(kind, &self.file, &report)
         };
@@ -93,17 +112,30 @@ impl Info {
     }
 }
 
+/// What `--json` prints of a snapshot or a staging database.
+#[derive(Serialize)]
+struct WithKind<'r> {
+    kind: &'static str,
+    #[serde(flatten)]
+    report: &'r Report,
+}
+
 fn describe(kind: &str, file: &Path, report: &Report) -> String {
-    let mut out = format!("{}: {kind}", file.display());
+    let what = if kind == "staging" { "staging database" } else { kind };
+    let mut out = format!("{}: {what}", file.display());
     out.push_str(if report.complete { "\n" } else { ", INCOMPLETE: its load has not come to its end\n" });
     out.push_str(&text::summary(report));
     if let Some(files) = report.unfinished_export {
         let _ = writeln!(out, "export    unfinished, {} files written so far", HumanCount(files));
     }
     for warning in &report.warnings {
-        let _ = writeln!(out, "warning   {} × {}: {}", warning.count, warning.kind, warning.meaning);
+        let title = if warning.means_incomplete { "warning" } else { "note" };
+        let _ = writeln!(out, "{title:<10}{} ({})", warning.meaning, warning.count);
         for sample in &warning.samples {
-            let _ = writeln!(out, "              {sample}");
+            let _ = writeln!(out, "            {sample}");
+        }
+        if warning.count > warning.samples.len() as u64 {
+            out.push_str("            …\n");
         }
     }
     out

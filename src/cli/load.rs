@@ -13,19 +13,25 @@ use super::log::Manners;
 use super::progress::Bars;
 use super::text;
 
-/// Load snapshots into a staging database (SQLite), to query it with any sqlite3 or to export it later.
+const EXAMPLES: &str = "\
+Examples:
+  ekvsnap load --staging prod.db 0000000000002710.fsm
+  sqlite3 prod.db 'SELECT * FROM source'     look inside with any SQLite
+  ekvsnap export prod.db -o dump             and write the tree whenever you like";
+
+/// Load snapshots into a staging database (SQLite), to query it with any sqlite3 or to export it later
+///
+/// A load that was interrupted goes on when the same command is run again; until it is complete, nothing is exported
+/// from the database.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Load {
     #[command(flatten)]
     inputs: Inputs,
 
     /// The staging database to make. It holds the data of the snapshot in the clear, and is readable by you only
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     staging: PathBuf,
-
-    /// Start over, even if a load into this database has been interrupted and could go on
-    #[arg(long)]
-    restart: bool,
 
     #[command(flatten)]
     adapters: AdapterArgs,
@@ -38,13 +44,10 @@ impl Load {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let inputs = self.inputs.locate()?;
         let bars = Bars::new(manners)?;
-        let staging = stage(&inputs, &self.staging, self.restart, &self.how.options(&self.adapters), &bars)?;
+        let options = self.how.options(&self.adapters);
+        let staging = stage(&inputs, &self.staging, self.how.restart, &options, &bars)?;
         let report = Report::of(&staging)?;
         staging.close().map_err(Error::from)?;
-        if !manners.quiet {
-            manners.print(&text::summary(&report))?;
-            text::warn(&report);
-        }
-        Ok(if report.is_incomplete() { Status::Incomplete } else { Status::Whole })
+        text::finish_load(manners, &report, &self.staging)
     }
 }

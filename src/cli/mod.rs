@@ -5,6 +5,7 @@ mod args;
 mod decode;
 mod exit;
 mod export;
+mod hints;
 mod info;
 mod interrupt;
 mod load;
@@ -18,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Status;
 
-/// Decode elastickv snapshots: load them into SQLite, look inside, export them as plain files.
+/// Decode elastickv snapshots: load them into SQLite, look inside, export them as plain files
 #[derive(Parser)]
 #[command(name = "ekvsnap", version, about, after_help = exit::HELP, max_term_width = 110)]
 struct Cli {
@@ -48,7 +49,6 @@ pub fn main() -> ExitCode {
         }
     };
     cli.manners.install();
-    let goes_on = !matches!(cli.command, Command::Info(_));
     let run = match cli.command {
         Command::Decode(command) => command.run(&cli.manners),
         Command::Load(command) => command.run(&cli.manners),
@@ -57,6 +57,6 @@ pub fn main() -> ExitCode {
     };
     match run {
         Ok(status) => status.into(),
-        Err(error) => exit::report(&error, goes_on).into(),
+        Err(error) => exit::report(&error).into(),
     }
 }

@@ -32,18 +32,27 @@ impl Bars {
     }
 }
 
+/// A run that ends early leaves no bar behind, so that its last words stand alone.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.with(|bar| bar.finish_and_clear());
+    }
+}
+
 impl Progress for Bars {
     fn begin(&self, phase: Phase, total: Option<u64>) {
         self.with(|bar| {
+            // No bar fills the line: the ^C that a terminal writes behind it would wrap, and leave half of it there.
             let (known, unknown) = match phase {
                 Phase::Load => (
-                    "loading    {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+                    "loading    {bar:20} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
                     "loading    {spinner} {bytes}  {bytes_per_sec}",
                 ),
                 Phase::Reconcile => ("", "checking   {spinner} types, expiries, lengths"),
-                Phase::Export => {
-                    ("exporting  {wide_bar} {pos}/{len} files  {eta} left", "exporting  {spinner} {pos}")
-                }
+                Phase::Export => (
+                    "exporting  {bar:20} {human_pos}/{human_len} keys  {eta} left",
+                    "exporting  {spinner} {human_pos} keys",
+                ),
             };
             let (fresh, template) = match total {
                 Some(total) => (ProgressBar::new(total), known),

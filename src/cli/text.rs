@@ -11,34 +11,80 @@ use indicatif::{HumanBytes, HumanCount};
 use super::exit::Status;
 use super::log::{LogFormat, Manners};
 
+/// Examples of a warning that are shown; `info` and the staging database have more.
+const SHOWN: usize = 3;
+
 /// Says what was written, and how whole it is.
 pub fn finish(manners: &Manners, dumped: &Dumped, output: &Path) -> anyhow::Result<Status> {
-    if !manners.quiet {
-        let mut text = summary(&dumped.report);
-        let files = HumanCount(dumped.files);
-        let _ = writeln!(text, "dump      {}: {files} files, {}", output.display(), HumanBytes(dumped.bytes));
-        match manners.log_format {
-            LogFormat::Text => manners.print(&text)?,
-            LogFormat::Json => tracing::info!(
-                output = %output.display(),
-                files = dumped.files,
-                bytes = dumped.bytes,
-                rows = dumped.report.rows,
-                "dump complete"
-            ),
+    let report = &dumped.report;
+    let status = warn(report, &dumped.missing_scopes);
+    match manners.log_format {
+        _ if manners.quiet => {}
+        LogFormat::Json => tracing::info!(
+            output = %output.display(),
+            files = dumped.files,
+            bytes = dumped.bytes,
+            rows = report.rows,
+            status = status as u8,
+            "dump written"
+        ),
+        LogFormat::Text => {
+            let (files, bytes) = (HumanCount(dumped.files), HumanBytes(dumped.bytes));
+            let dump = format!("dump      {}: {files} files, {bytes}\n", output.display());
+            manners.print(&(summary(report) + &dump + verdict(status)))?;
         }
-        warn(&dumped.report);
     }
-    Ok(if dumped.report.is_incomplete() { Status::Incomplete } else { Status::Whole })
+    Ok(status)
 }
 
-/// The warnings, one message a kind.
-pub fn warn(report: &Report) {
-    for WarningReport { kind, count, meaning, samples, .. } in &report.warnings {
-        let shown = samples.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-        let more = if *count > 3 && samples.len() > 3 { ", …" } else { "" };
-        tracing::warn!(kind, count, "{meaning} ({shown}{more})");
+/// Says what was loaded, and how whole it is.
+pub fn finish_load(manners: &Manners, report: &Report, staging: &Path) -> anyhow::Result<Status> {
+    let status = warn(report, &[]);
+    match manners.log_format {
+        _ if manners.quiet => {}
+        LogFormat::Json => tracing::info!(
+            staging = %staging.display(),
+            rows = report.rows,
+            status = status as u8,
+            "snapshots loaded"
+        ),
+        LogFormat::Text => {
+            let staging = format!("staging   {}: query it with sqlite3, or export it\n", staging.display());
+            manners.print(&(summary(report) + &staging + verdict(status)))?;
+        }
     }
+    Ok(status)
+}
+
+/// The last line, which is the one that is read.
+fn verdict(status: Status) -> &'static str {
+    match status {
+        Status::Whole => "",
+        _ => {
+            "result    INCOMPLETE: the warnings say what is missing or could not be decided (exit status 1)\n"
+        }
+    }
+}
+
+/// The warnings, one message a kind: a note if the dump is whole all the same.
+fn warn(report: &Report, missing_scopes: &[(String, String)]) -> Status {
+    for WarningReport { kind, count, meaning, means_incomplete, samples } in &report.warnings {
+        let mut examples = samples.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+        if *count > SHOWN as u64 && samples.len() > SHOWN {
+            examples.push_str("\n…");
+        }
+        if *means_incomplete {
+            tracing::warn!(kind, count, examples, "{meaning}");
+        } else {
+            tracing::info!(kind, count, examples, "{meaning}");
+        }
+    }
+    for (adapter, name) in missing_scopes {
+        tracing::warn!(
+            "nothing in the snapshot belongs to --scope {adapter}={name}: the dump has none of it"
+        );
+    }
+    if report.is_incomplete() || !missing_scopes.is_empty() { Status::Incomplete } else { Status::Whole }
 }
 
 /// Sources, rows and keys.

@@ -2,25 +2,33 @@
 //! one step (`docs/format/dump.md` section 6). Leaves the files inside to `tree`.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, fsync, open, renameat_with, syncfs};
+use rustix::fs::{
+    CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, fstat, fsync, open, renameat_with, syncfs,
+};
 use rustix::io::Errno;
+
+/// How often a run tries to get the partial dump that another one is just giving up.
+const CLAIMS: usize = 10;
 
 /// An output that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// Something is there.
-    #[error("{} exists and is not an empty directory; --force replaces a directory", .0.display())]
+    #[error("{} exists and is not empty", .0.display())]
     Exists(PathBuf),
     /// Something is there that is never replaced.
-    #[error("{} is not a directory and is never replaced", .0.display())]
+    #[error("{} is there and not a directory: it is never replaced", .0.display())]
     NotADirectory(PathBuf),
+    /// A symbolic link is there.
+    #[error("{} is a symbolic link, which is neither followed nor replaced", .0.display())]
+    SymbolicLink(PathBuf),
     /// The path ends in nothing that could be a name.
     #[error("{} cannot be the name of a new directory", .0.display())]
     NoName(PathBuf),
@@ -63,27 +71,25 @@ impl Target {
         if output.file_name().is_none() {
             return Err(TargetError::NoName(output.to_owned()));
         }
-        match fs::symlink_metadata(output) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(TargetError::Io { path: output.to_owned(), source }),
-            Ok(metadata) if !metadata.is_dir() => return Err(TargetError::NotADirectory(output.to_owned())),
-            Ok(_) => {
-                let unreadable = |source| TargetError::Io { path: output.to_owned(), source };
-                let empty = fs::read_dir(output).map_err(unreadable)?.next().is_none();
-                if !empty && !force {
-                    return Err(TargetError::Exists(output.to_owned()));
-                }
-                let real = fs::canonicalize(output).map_err(unreadable)?;
-                let here = std::env::current_dir().ok();
-                for path in needed.iter().chain(&here) {
-                    if fs::canonicalize(path).is_ok_and(|path| path.starts_with(&real)) {
-                        let (output, inside) = (output.to_owned(), path.clone());
-                        return Err(TargetError::Needed { output, inside });
-                    }
+        // Without `/` or `/.` at its end, which would look through a symbolic link.
+        let output: PathBuf = output.components().collect();
+        let io = |source| TargetError::Io { path: output.clone(), source };
+        if let Some(metadata) = metadata(&output)? {
+            check_directory(&output, &metadata)?;
+            let empty = fs::read_dir(&output).map_err(io)?.next().is_none();
+            if !empty && !force {
+                return Err(TargetError::Exists(output));
+            }
+            let real = fs::canonicalize(&output).map_err(io)?;
+            let here = std::env::current_dir().ok();
+            for path in needed.iter().chain(&here) {
+                if fs::canonicalize(path).is_ok_and(|path| path.starts_with(&real)) {
+                    let inside = path.clone();
+                    return Err(TargetError::Needed { output, inside });
                 }
             }
         }
-        Ok(Self { output: output.to_owned(), force })
+        Ok(Self { output, force })
     }
 
     /// A path beside the output: its name and a suffix.
@@ -93,40 +99,34 @@ impl Target {
         self.output.with_file_name(name)
     }
 
-    /// Makes an empty `<output>.partial`, or goes on with the one that an earlier run left, if it is the very
-    /// directory that `known` says.
+    /// Makes `<output>.partial`, or takes the one that an earlier run has left, and holds it.
     ///
     /// # Errors
     /// Another run holds it; it cannot be made.
-    pub fn begin(self, known: Option<&DirectoryId>) -> Result<PartialDump, TargetError> {
+    pub fn begin(self) -> Result<PartialDump, TargetError> {
         let path = self.beside(".partial");
         let io = |source| TargetError::Io { path: path.clone(), source };
-        match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent).map_err(io)?;
-                }
-            }
-            Err(source) => return Err(io(source)),
-            Ok(metadata) if !metadata.is_dir() => return Err(TargetError::NotADirectory(path)),
-            Ok(metadata) => {
-                let lock = lock(&path)?;
-                let id = DirectoryId::of(&metadata);
-                if known == Some(&id) {
-                    return Ok(PartialDump { target: self, path, lock, id });
-                }
-                fs::remove_dir_all(&path).map_err(io)?;
-            }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io)?;
         }
-        fs::create_dir(&path).map_err(io)?;
-        let lock = lock(&path)?;
-        let id = DirectoryId::of(&fs::symlink_metadata(&path).map_err(io)?);
-        Ok(PartialDump { target: self, path, lock, id })
-    }
-
-    /// The output as given.
-    pub fn output(&self) -> &Path {
-        &self.output
+        for _ in 0..CLAIMS {
+            match fs::create_dir(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if let Some(metadata) = metadata(&path)? {
+                        check_directory(&path, &metadata)?;
+                    }
+                }
+                Err(source) => return Err(io(source)),
+            }
+            let Some(lock) = lock(&path)? else { continue };
+            let id = match metadata(&path)? {
+                Some(metadata) => DirectoryId::of(&metadata),
+                None => continue,
+            };
+            return Ok(PartialDump { target: self, path, lock, id, stays: false });
+        }
+        Err(TargetError::Busy(path))
     }
 }
 
@@ -135,7 +135,7 @@ impl Target {
 pub struct DirectoryId(pub String);
 
 impl DirectoryId {
-    fn of(metadata: &fs::Metadata) -> Self {
+    fn of(metadata: &Metadata) -> Self {
         // Inode numbers are used again; with the time of birth they are not.
         let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
         let born = born.map_or(0, |born| born.as_nanos());
@@ -143,18 +143,29 @@ impl DirectoryId {
     }
 }
 
-/// A dump that is being written.
+/// A dump that is being written. Dropped before it is published, it is removed, unless another run is to go on with it.
 pub struct PartialDump {
     target: Target,
     path: PathBuf,
     lock: OwnedFd,
     id: DirectoryId,
+    stays: bool,
 }
 
 impl PartialDump {
     /// Which directory it is.
     pub fn id(&self) -> &DirectoryId {
         &self.id
+    }
+
+    /// Where it will be.
+    pub fn output(&self) -> &Path {
+        &self.target.output
+    }
+
+    /// Leaves it where it is for another run, should this one end before it is published.
+    pub fn keep(&mut self) {
+        self.stays = true;
     }
 
     /// Where its files go.
@@ -166,57 +177,119 @@ impl PartialDump {
     ///
     /// # Errors
     /// The operating system said no; a directory that has come into being meanwhile is not replaced without force.
-    pub fn publish(self) -> Result<(), TargetError> {
-        let output = &self.target.output;
+    pub fn publish(mut self) -> Result<(), TargetError> {
+        let output = self.target.output.clone();
         let failed = |error: Errno| TargetError::Io { path: output.clone(), source: error.into() };
         syncfs(&self.lock).map_err(failed)?;
-        match renameat_with(CWD, &self.path, CWD, output, RenameFlags::NOREPLACE) {
-            Ok(()) => {}
+        let replaced = match renameat_with(CWD, &self.path, CWD, &output, RenameFlags::NOREPLACE) {
+            Ok(()) => None,
             // Over an empty directory a plain rename succeeds, over any other it fails.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match fs::rename(&self.path, output) {
-                Ok(()) => {}
-                Err(_) if self.target.force => self.replace()?,
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match fs::rename(&self.path, &output) {
+                Ok(()) => None,
+                Err(_) if self.target.force => Some(self.replace()?),
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                    return Err(TargetError::Exists(output.clone()));
+                    return Err(TargetError::Exists(output));
                 }
-                Err(source) => return Err(TargetError::Io { path: output.clone(), source }),
+                Err(source) => return Err(TargetError::Io { path: output, source }),
             },
             Err(error) => return Err(failed(error)),
-        }
+        };
+        self.stays = true;
         let parent = match output.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         let parent = open(parent, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        fsync(&parent).map_err(failed)
+        fsync(&parent).map_err(failed)?;
+        match replaced {
+            Some(old) => fs::remove_dir_all(&old).map_err(|source| TargetError::Io { path: old, source }),
+            None => Ok(()),
+        }
     }
 
-    /// The old dump stays whole until the new one has its name.
-    fn replace(&self) -> Result<(), TargetError> {
+    /// Puts the new dump into the place of the old one, which stays whole until then, and says where the old one
+    /// is now.
+    fn replace(&self) -> Result<PathBuf, TargetError> {
         let (output, old) = (&self.target.output, self.target.beside(".replaced"));
-        let io = |source| TargetError::Io { path: output.clone(), source };
-        fs::rename(output, &old).map_err(io)?;
-        fs::rename(&self.path, output).map_err(io)?;
-        fs::remove_dir_all(&old).map_err(|source| TargetError::Io { path: old, source })
+        let failed = |source| TargetError::Io { path: output.clone(), source };
+        if let Some(metadata) = metadata(output)? {
+            check_directory(output, &metadata)?;
+        }
+        match renameat_with(CWD, &self.path, CWD, output, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(self.path.clone()),
+            // A file system that cannot exchange two names.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        fs::rename(output, &old).map_err(failed)?;
+        match fs::rename(&self.path, output) {
+            Ok(()) => Ok(old),
+            Err(source) => {
+                // Whatever comes of this, the first error says more.
+                let _ = fs::rename(&old, output);
+                Err(failed(source))
+            }
+        }
     }
 
-    /// Removes it.
+    /// Removes what lies in it, but not the directory itself, which carries the lock.
     ///
     /// # Errors
     /// The operating system said no.
-    pub fn discard(self) -> Result<(), TargetError> {
-        let Self { path, .. } = self;
-        fs::remove_dir_all(&path).map_err(|source| TargetError::Io { path, source })
+    pub fn clear(&self) -> Result<(), TargetError> {
+        let io = |source| TargetError::Io { path: self.path.clone(), source };
+        for entry in fs::read_dir(&self.path).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let is_directory = entry.file_type().map_err(io)?.is_dir();
+            let path = entry.path();
+            if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(io)?;
+        }
+        Ok(())
     }
 }
 
-fn lock(path: &Path) -> Result<OwnedFd, TargetError> {
+impl Drop for PartialDump {
+    fn drop(&mut self) {
+        if !self.stays {
+            // Whoever wants to tell that something is left can look.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// What is there, itself and not what a symbolic link points to.
+fn metadata(path: &Path) -> Result<Option<Metadata>, TargetError> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(TargetError::Io { path: path.to_owned(), source }),
+    }
+}
+
+fn check_directory(path: &Path, metadata: &Metadata) -> Result<(), TargetError> {
+    if metadata.is_symlink() {
+        return Err(TargetError::SymbolicLink(path.to_owned()));
+    }
+    if metadata.is_dir() { Ok(()) } else { Err(TargetError::NotADirectory(path.to_owned())) }
+}
+
+/// Locks a directory; `None` if it has lost its name meanwhile, because the run that held it has ended.
+fn lock(path: &Path) -> Result<Option<OwnedFd>, TargetError> {
     let failed = |error: Errno| TargetError::Io { path: path.to_owned(), source: error.into() };
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let directory = open(path, flags, Mode::empty()).map_err(failed)?;
+    let directory = match open(path, flags, Mode::empty()) {
+        Ok(directory) => directory,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(directory),
-        Err(Errno::WOULDBLOCK) => Err(TargetError::Busy(path.to_owned())),
-        Err(error) => Err(failed(error)),
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Err(TargetError::Busy(path.to_owned())),
+        Err(error) => return Err(failed(error)),
     }
+    let held = fstat(&directory).map_err(failed)?;
+    let named = metadata(path)?;
+    Ok(named
+        .is_some_and(|named| (named.dev(), named.ino()) == (held.st_dev, held.st_ino))
+        .then_some(directory))
 }

@@ -127,7 +127,7 @@ impl Tree {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = open(root, flags, Mode::empty()).map_err(failed(root))?;
         let (finished, done) = channel();
-        let writers = (0..threads.max(1)).map(|_| Writer::start(finished.clone())).collect();
+        let writers = (0..threads.max(1)).map(|_| Writer::start(finished.clone(), root)).collect();
         Ok(Self {
             root: Arc::new(Directory { path: root.to_owned(), prefix: String::new(), handle }),
             writers,
@@ -254,9 +254,10 @@ impl Tree {
         let chunk = std::mem::replace(&mut self.chunk, fresh);
         self.content_start = 0;
         self.in_flight += 1;
-        if let Some(chunks) = &self.writers[writer].chunks {
-            // A writer ends only when this side hangs up, so sending cannot fail.
-            let _ = chunks.send(chunk);
+        if let Some(chunks) = &self.writers[writer].chunks
+            && chunks.send(chunk).is_err()
+        {
+            return Err(died(&self.root.path));
         }
         while self.take_back(false)? {}
         Ok(())
@@ -265,7 +266,9 @@ impl Tree {
     /// Takes a written chunk back; false if there was none and `wait` is not asked for.
     fn take_back(&mut self, wait: bool) -> Result<bool, TreeError> {
         let chunk = if wait { self.done.recv().ok() } else { self.done.try_recv().ok() };
-        let Some(mut chunk) = chunk else { return Ok(false) };
+        let Some(mut chunk) = chunk else {
+            return if wait { Err(died(&self.root.path)) } else { Ok(false) };
+        };
         self.in_flight -= 1;
         if let Some(error) = chunk.failed.take() {
             return Err(error);
@@ -297,7 +300,7 @@ impl Drop for Tree {
         for writer in &mut self.writers {
             writer.chunks = None;
             if let Some(thread) = writer.thread.take() {
-                // A writer that panicked has left its chunk unreported; there is nobody to tell any more.
+                // A writer that panicked has left an obituary; there is nobody to tell any more.
                 let _ = thread.join();
             }
         }
@@ -305,21 +308,40 @@ impl Drop for Tree {
 }
 
 impl Writer {
-    fn start(finished: Sender<Chunk>) -> Self {
+    fn start(finished: Sender<Chunk>, root: &Path) -> Self {
         let (chunks, queue) = sync_channel::<Chunk>(QUEUE);
+        let finished = Obituary { finished, root: root.to_owned() };
         let thread = std::thread::spawn(move || {
             let mut open = None;
             for mut chunk in queue {
                 if let Err(error) = write_chunk(&mut chunk, &mut open) {
                     chunk.failed = Some(error);
                 }
-                if finished.send(chunk).is_err() {
+                if finished.finished.send(chunk).is_err() {
                     break;
                 }
             }
         });
         Self { chunks: Some(chunks), thread: Some(thread) }
     }
+}
+
+/// Without word of a writer's death, its chunk would be waited for as long as other writers live.
+struct Obituary {
+    finished: Sender<Chunk>,
+    root: PathBuf,
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.finished.send(Chunk { failed: Some(died(&self.root)), ..Chunk::default() });
+        }
+    }
+}
+
+fn died(root: &Path) -> TreeError {
+    TreeError { path: root.to_owned(), source: io::Error::other("a thread that writes files died") }
 }
 
 struct OpenFile {
@@ -422,4 +444,31 @@ fn create(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
 fn failed(path: &Path) -> impl FnOnce(Errno) -> TreeError {
     let path = path.to_owned();
     move |error| TreeError { path, source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_dies_is_an_error_whoever_else_lives() {
+        let root = tempfile::tempdir().unwrap();
+        for threads in [1, 2, 5] {
+            let mut tree = Tree::new(root.path(), threads).unwrap();
+            let directory = tree.directory("").unwrap();
+            tree.begin(&directory, format!("f{threads}").as_bytes());
+            tree.chunk.steps.push(Step::Append(usize::MAX - 1..usize::MAX));
+            let ended = tree.end().and_then(|()| tree.settle());
+            assert!(ended.unwrap_err().source.to_string().contains("died"));
+            // Nor does anything that is sent to it afterwards get lost in silence.
+            for file in 0..20 * threads {
+                tree.begin(&directory, format!("g{threads}-{file}").as_bytes());
+                tree.content().extend_from_slice(&vec![0; CHUNK_BYTES]);
+                if tree.end().is_err() {
+                    break;
+                }
+                assert!(file + 1 < 20 * threads, "every chunk found a writer");
+            }
+        }
+    }
 }

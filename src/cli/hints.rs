@@ -1,0 +1,88 @@
+//! What a person can do about an error: which option helps, where to look. The errors themselves say what is wrong.
+
+use std::io;
+
+use ekvsnap::dump::target::TargetError;
+use ekvsnap::error::Error;
+use ekvsnap::snapshot::{Corruption, SnapshotError};
+use ekvsnap::staging::StagingError;
+
+/// For a run that came to no fault of the snapshot's.
+const GO_ON: &str = "the same command, run again, goes on where this one stopped";
+
+/// For an error of a run.
+pub fn of_library(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::Snapshot(error) => return of_snapshot(error),
+        Error::Staging(error) => return of_staging(error),
+        Error::Target(error) => return of_target(error),
+        Error::MalformedRow { .. } => {
+            "--on-error quarantine keeps such rows aside and goes on; the exit status is then 1"
+        }
+        Error::ReaderDied => "this is a bug; the message of the thread stands above",
+        Error::Interrupted | Error::Tree(_) => GO_ON,
+        Error::OtherRun { .. } => "--restart starts over, or give another name",
+        Error::LargeValue(_) | Error::Manifest(_) | Error::NotStaged { .. } => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// For an error of a snapshot.
+pub fn of_snapshot(error: &SnapshotError) -> Option<String> {
+    let hint = match error {
+        SnapshotError::Corrupt { what: Corruption::NotASnapshot(_), .. } => {
+            "snapshots are the *.fsm files in the folders fsm-snap of a node's data directory; unpack a compressed one \
+             and pipe it into -"
+        }
+        SnapshotError::Corrupt { .. } | SnapshotError::Truncated { .. } => {
+            "copy the file from its node again, or take another snapshot; a dump of this one would not be whole"
+        }
+        SnapshotError::HistoryGone { oldest, .. } => {
+            return Some(format!("the earliest moment it can be read at is --as-of {}", oldest.0));
+        }
+        SnapshotError::Unfinished(_) => "take the newest *.fsm beside it",
+        SnapshotError::NothingIn(_) => {
+            "give the data directory of a node, one of its folders fsm-snap, or the files themselves"
+        }
+        SnapshotError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => return None,
+        SnapshotError::Io { .. } | SnapshotError::Unsupported { .. } | SnapshotError::OneGroupTwice(..) => {
+            return None;
+        }
+    };
+    Some(hint.to_owned())
+}
+
+/// For an error of the staging database.
+pub fn of_staging(error: &StagingError) -> Option<String> {
+    let hint = match error {
+        StagingError::Exists(_) => "--restart replaces it, or give another name",
+        StagingError::Sqlite(_) => GO_ON,
+        StagingError::NotStaging(_) => {
+            "`ekvsnap load` makes one; `ekvsnap decode` takes a snapshot straight to a dump; nothing else is replaced"
+        }
+        StagingError::Busy { .. } => "wait until the other process is done, or give another name",
+        StagingError::Open { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+            "is the path right, and is its directory there?"
+        }
+        StagingError::Newer => "use the ekvsnap that made it, or load the snapshot again",
+        StagingError::SourceGone { .. } | StagingError::SourceChanged(_) => {
+            "put the snapshot back where it was, or load it again"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn of_target(error: &TargetError) -> Option<String> {
+    let hint = match error {
+        TargetError::Exists(_) => {
+            "--force replaces it once the new dump is complete, or give another --output"
+        }
+        TargetError::NotADirectory(_) | TargetError::SymbolicLink(_) => "remove it, or give another --output",
+        TargetError::Busy(_) => "wait until the other run is done, or give another --output",
+        TargetError::NoName(_) => "give --output a name of its own, such as ./dump",
+        TargetError::Needed { .. } => "give an --output that holds nothing the run needs",
+        TargetError::Io { .. } => return None,
+    };
+    Some(hint.to_owned())
+}

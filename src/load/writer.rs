@@ -1,0 +1,234 @@
+//! One snapshot into the staging database: a thread of its own reads ahead (parse, checksum, choose versions) while
+//! this one feeds SQLite. Batches travel between them in reused buffers, so memory stays the same however long the
+//! file is. Which snapshots, and whether a load may go on, is decided by its neighbours.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+
+use super::source::{Input, Opened};
+use super::{INTERRUPT_POLL, LoadOptions, OnError, is_staged};
+use crate::error::Error;
+use crate::family::{Context, FAMILIES, RowError, Stage};
+use crate::progress::Progress;
+use crate::snapshot::{Batch, Class, Closing, Readable, Reader, SnapshotError, is_node_name};
+use crate::staging::{
+    Kind, LargeValues, Staging, U64, Warnings, quarantine, read_checkpoint, save_checkpoint, save_counts,
+};
+
+/// Batches on their way between the two threads.
+const BATCHES: usize = 4;
+
+/// A transaction is committed after this many bytes of a snapshot: what a killed load has to do again.
+const COMMIT_BYTES: u64 = 16 << 20;
+
+/// What the reading thread hands over.
+enum Message {
+    Batch(Batch),
+    Failed(SnapshotError),
+    End(Box<Closing>),
+}
+
+/// Reads one snapshot to its end, or on from where an interrupted load stood.
+pub(super) fn load_one(
+    source: i64,
+    opened: Opened<'_>,
+    staging: &Staging,
+    options: &LoadOptions,
+    warnings: &mut Warnings,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let Opened { input, mut reader, identity } = opened;
+    let complete = "SELECT complete FROM source WHERE id = ?";
+    if staging.connection().query_row(complete, [source], |row| row.get(0))? {
+        progress.advance(identity.bytes.unwrap_or(0));
+        return Ok(());
+    }
+    let mut writer = Writer::new(source, identity.name, staging, options)?;
+    if let (Input::File(located), Some(checkpoint)) = (input, read_checkpoint(staging.connection(), source)?)
+    {
+        progress.advance(checkpoint.offset);
+        (writer.offset, writer.committed) = (checkpoint.offset, checkpoint.offset);
+        let unreadable = |source| SnapshotError::Io { name: input.name(), source };
+        let mut file = File::open(&located.path).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(checkpoint.offset)).map_err(unreadable)?;
+        reader = reader.resume(Box::new(file), checkpoint);
+    }
+    let resumable = identity.fingerprint.is_some() && reader.leaves_checkpoints();
+    let (full, messages) = sync_channel(BATCHES);
+    let (empty, spare) = channel();
+    for _ in 0..BATCHES {
+        // The other end is still in this function.
+        let _ = empty.send(Batch::default());
+    }
+    // Not a scoped thread: an interrupted run does not wait for a read from standard input.
+    std::thread::spawn(move || read_ahead(reader, &full, &spare));
+    loop {
+        // A run that can go on stops at its next checkpoint instead.
+        if progress.is_interrupted() && !resumable {
+            return Err(Error::Interrupted);
+        }
+        match messages.recv_timeout(INTERRUPT_POLL) {
+            Ok(Message::Batch(batch)) => {
+                writer.take(&batch, warnings, progress)?;
+                // The reader may have come to its end already.
+                let _ = empty.send(batch);
+            }
+            Ok(Message::Failed(error)) => return Err(error.into()),
+            Ok(Message::End(closing)) => return writer.finish(&closing, input, warnings),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::ReaderDied),
+        }
+    }
+}
+
+/// Fills batches until the file ends, fails, or nobody wants them any more.
+fn read_ahead(mut reader: Reader, full: &SyncSender<Message>, spare: &Receiver<Batch>) {
+    while let Ok(mut batch) = spare.recv() {
+        let message = match reader.fill(&mut batch) {
+            Ok(true) => Message::Batch(batch),
+            Ok(false) => match reader.closing() {
+                Some(closing) => Message::End(Box::new(closing.clone())),
+                None => return,
+            },
+            Err(error) => Message::Failed(error),
+        };
+        let last = !matches!(message, Message::Batch(_));
+        if full.send(message).is_err() || last {
+            return;
+        }
+    }
+}
+
+/// The side that feeds SQLite.
+struct Writer<'c> {
+    source: i64,
+    name: String,
+    staging: &'c Staging,
+    large_values: LargeValues<'c>,
+    /// The stage for each class of rows; `None` for rows that are only counted.
+    stages: Vec<Box<dyn Stage + 'c>>,
+    stage_of: [Option<usize>; Class::ALL.len()],
+    on_error: OnError,
+    offset: u64,
+    committed: u64,
+}
+
+impl<'c> Writer<'c> {
+    fn new(source: i64, name: String, staging: &'c Staging, options: &LoadOptions) -> Result<Self, Error> {
+        let mut stages = Vec::new();
+        let mut stage_of = [None; Class::ALL.len()];
+        for family in FAMILIES.iter().filter(|family| is_staged(family.name(), options)) {
+            for class in family.classes() {
+                stage_of[*class as usize] = Some(stages.len());
+            }
+            stages.push(family.stage(staging, source)?);
+        }
+        let large_values = LargeValues::new(staging.connection());
+        let on_error = options.on_error;
+        Ok(Self { source, name, staging, large_values, stages, stage_of, on_error, offset: 0, committed: 0 })
+    }
+
+    fn take(&mut self, batch: &Batch, warnings: &mut Warnings, progress: &dyn Progress) -> Result<(), Error> {
+        if let Some(piece) = batch.piece() {
+            self.large_values.keep(self.source, piece)?;
+        }
+        let mut context = Context { source: self.source, large_values: &self.large_values, warnings };
+        for row in batch.rows() {
+            let Some(stage) = self.stage_of[row.class as usize] else { continue };
+            match self.stages[stage].row(&row, &mut context) {
+                Ok(()) => {}
+                Err(RowError::Staging(error)) => return Err(error.into()),
+                Err(RowError::Malformed(rule)) if self.on_error == OnError::Stop => {
+                    let key = Readable(row.user_key).to_string();
+                    return Err(Error::MalformedRow {
+                        name: self.name.clone(),
+                        offset: row.offset,
+                        key,
+                        rule,
+                    });
+                }
+                Err(RowError::Malformed(rule)) => {
+                    quarantine(self.staging.connection(), &self.large_values, self.source, &row, &rule)?;
+                    let sample = format!("{} at byte {}: {rule}", Readable(row.user_key), row.offset);
+                    context.warnings.add(Kind::QuarantinedRow, sample);
+                }
+            }
+        }
+        progress.advance(batch.offset - self.offset);
+        self.offset = batch.offset;
+        let stop = progress.is_interrupted();
+        if let Some(checkpoint) = &batch.checkpoint
+            && (stop || self.offset - self.committed >= COMMIT_BYTES)
+        {
+            self.flush(warnings)?;
+            save_checkpoint(self.staging.connection(), self.source, checkpoint)?;
+            self.commit(warnings)?;
+            if stop {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, warnings: &mut Warnings) -> Result<(), Error> {
+        let mut context = Context { source: self.source, large_values: &self.large_values, warnings };
+        for stage in &mut self.stages {
+            stage.flush(&mut context)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, warnings: &Warnings) -> Result<(), Error> {
+        warnings.save(self.staging.connection())?;
+        self.staging.connection().execute_batch("COMMIT; BEGIN")?;
+        self.committed = self.offset;
+        Ok(())
+    }
+
+    /// Enters what is known of the file after its last byte.
+    fn finish(mut self, closing: &Closing, input: &Input, warnings: &mut Warnings) -> Result<(), Error> {
+        self.flush(warnings)?;
+        let connection = self.staging.connection();
+        save_counts(connection, self.source, &closing.counts)?;
+        connection.execute(
+            "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?,              complete = 1 WHERE id = ?",
+            (
+                U64(closing.min_retained_ts.0),
+                closing.applied_index.map(U64),
+                closing.oversize_keys.cast_signed(),
+                closing.crc32c,
+                closing.bytes.cast_signed(),
+                self.source,
+            ),
+        )?;
+        // Pieces of values that turned out not to count.
+        connection.execute(
+            "DELETE FROM large_value_piece WHERE source = ?1 AND payload NOT IN \
+             (SELECT payload FROM large_value WHERE source = ?1 AND payload IS NOT NULL)",
+            [self.source],
+        )?;
+        warnings.add_many(Kind::OversizeKey, closing.oversize_keys, [self.name.clone()]);
+        if closing.crc32c.is_none() {
+            // A node writes the footer with the header, and to every file that it names. An empty file is what is left
+            // of many a failed copy.
+            let by_a_node = match input {
+                Input::File(located) => is_node_name(&located.path),
+                Input::Stdin => false,
+            };
+            let kind = if self.has_header()? || by_a_node || closing.bytes == 0 {
+                Kind::FooterMissing
+            } else {
+                Kind::NoFooter
+            };
+            warnings.add(kind, self.name.clone());
+        }
+        connection.execute("DELETE FROM checkpoint WHERE source = ?", [self.source])?;
+        self.commit(warnings)
+    }
+
+    fn has_header(&self) -> Result<bool, Error> {
+        let sql = "SELECT header IS NOT NULL FROM source WHERE id = ?";
+        Ok(self.staging.connection().query_row(sql, [self.source], |row| row.get(0))?)
+    }
+}
