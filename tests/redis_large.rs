@@ -2,13 +2,13 @@
 
 mod support;
 
-use ekvsnap::snapshot::limits::{BATCH_BYTES, INLINE_PAYLOAD_BYTES};
+use ekvsnap::snapshot::limits::{BATCH_BYTES, INLINE_PAYLOAD_BYTES, MAX_KEY_BYTES};
 use ekvsnap_testkit::redis_rows::{
     Blob, Counted, blob_key, element_key, hash_blob, hll_key, hll_value, list_item_key, list_meta,
     list_meta_key, set_blob, stream_blob, stream_entry, stream_entry_key, stream_meta, stream_meta_key,
     string_key, string_value, zset_blob,
 };
-use support::{dump, dump_files, expected};
+use support::{dump, dump_files, expected, refusal};
 
 /// Around the limit, and beyond a batch, so that a pipe's payload comes in several pieces.
 const LENGTHS: [usize; 4] =
@@ -91,6 +91,15 @@ fn a_long_hll_is_validated_and_copied() {
         let rows = [(hll_key(b"a"), hll_value(&blob, None)), (hll_key(b"b"), blob.clone())];
         dump(&rows).assert_files(&[("hll/a.bin", &blob), ("hll/b.bin", &blob)]);
     }
+}
+
+#[test]
+fn a_member_too_long_for_a_table_is_fine_in_an_hll_and_malformed_in_a_set() {
+    let longest = MAX_KEY_BYTES as usize;
+    let blob = set_blob([vec![b'm'; longest + 1]]);
+    dump(&[(hll_key(b"k"), blob.clone())]).assert_files(&[("hll/k.bin", &blob)]);
+    let error = refusal(&[(blob_key(Blob::Set, b"k"), blob)]);
+    assert!(error.to_string().ends_with("a name or member of 16777217 bytes; at most 16777216 are read"));
 }
 
 #[test]

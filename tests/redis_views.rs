@@ -73,6 +73,8 @@ fn the_keys_of_the_dump_can_be_listed_with_type_size_and_expiry() {
             "X'FF'|string||||FF",
         ]
     );
+    let kinds = [("string", 2), ("hll", 1), ("hash", 1), ("list", 1), ("set", 1), ("stream", 1), ("zset", 2)];
+    assert_eq!(dump.report.families[0].kinds, kinds.map(|(kind, keys)| (kind.to_owned(), keys)));
     assert_eq!(table(&dump, "SELECT key, type, expire_at_ms FROM ttl"), ["s|string|86400000"]);
     assert_eq!(table(&dump, "SELECT * FROM mismatches"), ["h|hash|3|2|68"]);
 }
