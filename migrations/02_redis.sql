@@ -1,5 +1,5 @@
 -- The Redis family. Keys, names and members are BLOB, so that their order is the order of their bytes;
--- *_is_text says that a key is UTF-8 without NUL. Values are TEXT where they are UTF-8 without NUL, BLOB where
+-- key_is_text says that one is UTF-8 without control characters. Values are TEXT where they are UTF-8 without NUL, BLOB where
 -- they are not, and an INTEGER where they are a large_value.
 
 CREATE TABLE redis_string (
@@ -24,7 +24,7 @@ CREATE TABLE redis_hll (
 CREATE TABLE redis_bare_string (
     key          BLOB NOT NULL PRIMARY KEY,
     key_is_text  INTEGER NOT NULL,
-    envelope     INTEGER NOT NULL,
+    envelope     INTEGER NOT NULL,          -- 0: these have none
     expire_at_ms INTEGER,
     value        ANY NOT NULL,
     source       INTEGER NOT NULL
@@ -74,25 +74,25 @@ CREATE TABLE redis_delta (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE redis_hash_field (
-    collection INTEGER NOT NULL,
-    name       BLOB NOT NULL,
-    value      ANY NOT NULL,
-    source     INTEGER NOT NULL,
+    collection   INTEGER NOT NULL,
+    name         BLOB NOT NULL,
+    value        ANY NOT NULL,
+    source       INTEGER NOT NULL,
     PRIMARY KEY (collection, name)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE redis_set_member (
-    collection INTEGER NOT NULL,
-    member     BLOB NOT NULL,
-    source     INTEGER NOT NULL,
+    collection     INTEGER NOT NULL,
+    member         BLOB NOT NULL,
+    source         INTEGER NOT NULL,
     PRIMARY KEY (collection, member)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE redis_zset_member (
-    collection INTEGER NOT NULL,
-    member     BLOB NOT NULL,
-    score      ANY,                         -- REAL to the bit, -0.0 too; NULL is NaN
-    source     INTEGER NOT NULL,
+    collection     INTEGER NOT NULL,
+    member         BLOB NOT NULL,
+    score          ANY,                     -- REAL to the bit, -0.0 too; NULL is NaN
+    source         INTEGER NOT NULL,
     PRIMARY KEY (collection, member)
 ) STRICT, WITHOUT ROWID;
 
@@ -122,7 +122,8 @@ CREATE TABLE redis_type_conflict (
 ) STRICT, WITHOUT ROWID;
 
 -- What can be said of a collection: where its contents stand, what it should hold and what it holds, when it
--- expires. Rows that make no collection (stream entries without meta) have a NULL rank.
+-- expires. Of several types under one key a client sees the one with the smallest rank, and any string, HyperLogLog
+-- or bare string before those. Rows that make no collection (stream entries without meta) have a NULL rank.
 CREATE VIEW redis_collection_state AS
 SELECT
     c.id,
@@ -150,11 +151,17 @@ SELECT
     iif(c.elements > 0 OR c.blob_id IS NULL, c.nan_scores, c.blob_nan_scores) AS nan_scores,
     CASE
         WHEN NOT c.has_delta THEN c.meta_length
-        -- Summed in halves: no sum of deltas, however hostile, overflows.
-        ELSE (SELECT CAST(max(0, min(9223372036854775807.0,
-                  coalesce(c.meta_length, 0) + sum(d.length_delta >> 32) * 4294967296
-                  + sum(d.length_delta & 4294967295))) AS INTEGER)
-              FROM redis_delta d WHERE d.collection = c.id)
+        -- Summed in halves of 32 bits, so that no sum of deltas, however hostile, overflows or is rounded.
+        ELSE (
+            SELECT CASE
+                WHEN high + (low >> 32) < 0 THEN 0
+                WHEN high + (low >> 32) > 2147483647 THEN 9223372036854775807
+                ELSE ((high + (low >> 32)) << 32) + (low & 4294967295)
+            END
+            FROM (
+                SELECT coalesce(c.meta_length >> 32, 0) + sum(d.length_delta >> 32) AS high,
+                    coalesce(c.meta_length & 4294967295, 0) + sum(d.length_delta & 4294967295) AS low
+                FROM redis_delta d WHERE d.collection = c.id))
     END AS declared,
     CASE
         WHEN c.meta_expire_at_ms IS NOT NULL THEN nullif(c.meta_expire_at_ms, 0)
@@ -170,20 +177,15 @@ SELECT
     c.stream_trimmed_seq
 FROM redis_collection c;
 
--- Every type that a key has rows of; the smallest rank is the type that a client sees.
-CREATE VIEW redis_type AS
-SELECT key, 'string' AS type, 1 AS rank FROM redis_string
-UNION ALL SELECT key, 'hll', 2 FROM redis_hll
-UNION ALL SELECT key, 'bare string', 3 FROM redis_bare_string
-UNION ALL SELECT key, type, rank FROM redis_collection_state WHERE rank IS NOT NULL;
-
--- The keys of the dump.
+-- The keys of the dump. The expiry of a bare string is spelled like that of the others, although it has no envelope:
+-- SQLite then reads both tables in the order of their keys, without sorting.
 CREATE VIEW redis_exported_string AS
 SELECT key, key_is_text, value,
     iif(envelope, expire_at_ms, (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = s.key)) AS expire_at_ms
 FROM redis_string s
 UNION ALL
-SELECT key, key_is_text, value, (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = b.key)
+SELECT key, key_is_text, value,
+    iif(envelope, expire_at_ms, (SELECT t.expire_at_ms FROM redis_ttl t WHERE t.key = b.key))
 FROM redis_bare_string b
 WHERE NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = b.key AND c.type = 'bare string');
 
@@ -198,7 +200,8 @@ SELECT * FROM redis_collection_state s
 WHERE rank IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = s.key AND c.type = s.type);
 
--- For people: every key of the dump, as text where it is text and as a blob literal where it is not.
+-- For people: every key of the dump, as text where it is text and as a blob literal where it is not; so are names
+-- and members in the views below.
 CREATE VIEW redis_keys AS
 SELECT
     iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key,
@@ -222,21 +225,27 @@ SELECT key, type, expires, expire_at_ms FROM redis_keys WHERE expire_at_ms IS NO
 
 -- Collections that hold more or fewer elements than their meta row and deltas say.
 CREATE VIEW mismatches AS
-SELECT key, type, declared, elements, key_hex FROM redis_keys WHERE declared <> elements;
+SELECT iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key, type, declared, found AS elements, hex(key) AS key_hex
+FROM redis_exported_collection
+WHERE declared <> found;
 
+-- A flag for every name and member would cost a tenth of the load; here only ASCII is shown as text.
 CREATE VIEW redis_hash_fields AS
-SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, CAST(f.name AS TEXT) AS name, f.value,
-    hex(f.name) AS name_hex
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
+    iif(f.name GLOB '*[^ -~]*' OR instr(f.name, x'00'), quote(f.name), CAST(f.name AS TEXT)) AS name,
+    f.value, hex(f.name) AS name_hex
 FROM redis_exported_collection s JOIN redis_hash_field f ON f.collection = s.contents WHERE s.type = 'hash';
 
 CREATE VIEW redis_set_members AS
-SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, CAST(m.member AS TEXT) AS member,
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
+    iif(m.member GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
     hex(m.member) AS member_hex
 FROM redis_exported_collection s JOIN redis_set_member m ON m.collection = s.contents WHERE s.type = 'set';
 
 CREATE VIEW redis_zset_members AS
-SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, CAST(m.member AS TEXT) AS member, m.score,
-    hex(m.member) AS member_hex
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
+    iif(m.member GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
+    m.score, hex(m.member) AS member_hex
 FROM redis_exported_collection s JOIN redis_zset_member m ON m.collection = s.contents WHERE s.type = 'zset';
 
 CREATE VIEW redis_list_items AS

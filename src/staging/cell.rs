@@ -75,6 +75,11 @@ pub fn is_text(bytes: &[u8]) -> bool {
     !bytes.contains(&0) && str::from_utf8(bytes).is_ok()
 }
 
+/// Text without control characters: what can be shown as a key in a line of its own.
+pub fn is_printable(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ pub struct Duplicate {
     pub table: String,
     /// The collection, in tables whose primary key begins with one.
     pub collection: Option<i64>,
-    /// The last column of the primary key, in readable form.
+    /// The rest of the primary key, in readable form.
     pub part: String,
 }
 
@@ -29,7 +29,7 @@ pub struct Duplicate {
 pub struct Duplicates(Arc<Mutex<Vec<Duplicate>>>);
 
 impl Duplicates {
-    /// Takes all of them out. Bounded by the rows of one statement, if called after each.
+    /// Takes all of them out. To be called often: two copies of one file are duplicates throughout.
     pub fn drain(&self) -> Vec<Duplicate> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -40,14 +40,15 @@ impl Duplicates {
         let seen = duplicates.clone();
         connection.create_scalar_function(
             "note_duplicate",
-            4,
+            -1,
             FunctionFlags::SQLITE_UTF8,
             move |context| {
-                let part = match context.get_raw(3) {
+                let parts = (3..context.len()).map(|part| match context.get_raw(part) {
                     ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Readable(bytes).to_string(),
                     ValueRef::Integer(number) => number.to_string(),
                     ValueRef::Real(_) | ValueRef::Null => String::new(),
-                };
+                });
+                let part = parts.collect::<Vec<_>>().join("-");
                 let duplicate = Duplicate { table: context.get(1)?, collection: context.get(2)?, part };
                 seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(duplicate);
                 context.get::<i64>(0)
@@ -92,12 +93,13 @@ impl<'c> BulkInsert<'c> {
     pub fn new(connection: &'c Connection, table: &Table, conflict: Conflict) -> rusqlite::Result<Self> {
         let Table { name, columns, key } = table;
         let slots = vec![format!("({})", vec!["?"; columns.len()].join(",")); ROWS].join(",");
-        let collection = if *key > 1 { columns[0] } else { "NULL" };
+        let (collection, parts) =
+            if *key > 1 { (columns[0], &columns[1..*key]) } else { ("NULL", &columns[..1]) };
         let on_conflict = match conflict {
             Conflict::Note => format!(
                 "ON CONFLICT ({}) DO UPDATE SET source = note_duplicate(source, '{name}', {collection}, {})",
                 columns[..*key].join(","),
-                columns[key - 1],
+                parts.join(","),
             ),
             Conflict::Refuse => String::new(),
         };

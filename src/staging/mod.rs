@@ -30,7 +30,7 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-pub use cell::{Cell, U64, is_text};
+pub use cell::{Cell, U64, is_printable, is_text};
 pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
 pub use quarantine::quarantine;

@@ -5,7 +5,6 @@
 use super::entry::{self, EntryError};
 use super::rows::{Malformed, Type};
 use super::wire::{Content, Source, Span, Wire, WireError};
-use crate::snapshot::limits::MAX_KEY_BYTES;
 
 /// Bytes of every magic.
 pub const MAGIC_BYTES: usize = 4;
@@ -94,22 +93,14 @@ pub fn walk<S: Source, E>(
             (1, Type::Set) => Element::Member(wire.string(bytes).map_err(broken)?),
             (1, Type::Zset) => wire.message(bytes, scored).map_err(broken)?,
             (1, Type::Stream) => stream_entry(&mut wire, bytes).map_err(|error| match error {
-                EntryError::Wire(error) => broken(error),
                 EntryError::Malformed(rule) => BlobError::Malformed(rule),
+                EntryError::Io(error) => BlobError::Io(error),
             })?,
             _ => {
                 wire.string(bytes).map_err(broken)?;
                 continue;
             }
         };
-        let name = match element {
-            Element::Field { name, .. } => name,
-            Element::Member(member) | Element::Scored { member, .. } => member,
-            Element::Entry { id, .. } => id,
-        };
-        if name.length > MAX_KEY_BYTES {
-            return Err(BlobError::Malformed(Malformed::NameLength(name.length)));
-        }
         visit(element).map_err(BlobError::Visitor)?;
     }
     Ok(())
@@ -164,3 +155,6 @@ pub fn parse_id(text: &[u8]) -> Option<(u64, u64)> {
     let (ms, seq) = str::from_utf8(text).ok()?.split_once('-')?;
     Some((decimal(ms)?, decimal(seq)?))
 }
+
+#[cfg(test)]
+mod tests;

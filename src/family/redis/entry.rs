@@ -16,25 +16,31 @@ const NAME: &str = "stream entry";
 /// Why an entry could not be walked.
 #[derive(Debug)]
 pub enum EntryError {
-    /// It is no protobuf, or could not be read.
-    Wire(WireError),
-    /// It breaks a rule.
+    /// It breaks a rule; that of protobuf, too.
     Malformed(Malformed),
+    /// It could not be read, or what was made of it not written.
+    Io(io::Error),
 }
 
 impl From<WireError> for EntryError {
     fn from(error: WireError) -> Self {
         match error {
             WireError::Malformed => Self::Malformed(Malformed::Protobuf(NAME)),
-            WireError::Io(_) => Self::Wire(error),
+            WireError::Io(error) => Self::Io(error),
         }
+    }
+}
+
+impl From<io::Error> for EntryError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
 /// Walks the message, hands every string of its fields to `visit`, and returns where the id lies.
 ///
 /// # Errors
-/// No protobuf; an odd number of fields.
+/// No protobuf; an odd number of fields; whatever reading or `visit` says.
 pub fn walk<S: Source>(
     wire: &mut Wire<S>,
     mut visit: impl FnMut(Span) -> io::Result<()>,
@@ -46,7 +52,7 @@ pub fn walk<S: Source>(
             match number {
                 1 => id = span,
                 2 => {
-                    visit(span).map_err(WireError::Io)?;
+                    visit(span)?;
                     strings += 1;
                 }
                 _ => {}
@@ -66,8 +72,7 @@ pub fn write_fields<S: Source, W: Write>(
     mut write_string: impl FnMut(Span, &mut W) -> io::Result<()>,
 ) -> Result<(), EntryError> {
     let mut strings = 0u64;
-    let io = |error| EntryError::Wire(WireError::Io(error));
-    out.write_all(b"[").map_err(io)?;
+    out.write_all(b"[")?;
     walk(wire, |span| {
         let before: &[u8] = match (strings, strings % 2) {
             (0, _) => b"{\"name\":",
@@ -79,7 +84,7 @@ pub fn write_fields<S: Source, W: Write>(
         strings += 1;
         if strings.is_multiple_of(2) { out.write_all(b"}") } else { Ok(()) }
     })?;
-    out.write_all(b"]").map_err(io)
+    Ok(out.write_all(b"]")?)
 }
 
 /// The JSON of the fields of an entry that is in memory, appended to `out`.
@@ -102,3 +107,6 @@ pub fn slice(bytes: &[u8], span: Span) -> &[u8] {
         .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Statement};
 
 use super::entry::{self, EntryError};
 use super::rows::Type;
-use super::wire::{Wire, WireError};
+use super::wire::Wire;
 use crate::dump::json::{self, Layout, Markup, push_score, push_value};
 use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
@@ -349,11 +349,9 @@ fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) 
     });
     result.map_err(|error| {
         ExportError::LargeValue(match error {
-            EntryError::Wire(WireError::Io(error)) => error,
+            EntryError::Io(error) => error,
             // It was well-formed when it was staged: the bytes are not the same any more.
-            EntryError::Wire(WireError::Malformed) | EntryError::Malformed(_) => {
-                io::ErrorKind::InvalidData.into()
-            }
+            EntryError::Malformed(_) => io::ErrorKind::InvalidData.into(),
         })
     })
 }

@@ -44,13 +44,24 @@ impl Family for Redis {
     }
 
     fn keys(&self, connection: &Connection) -> Result<Vec<(String, u64)>, StagingError> {
-        let mut query = connection.prepare(
-            "SELECT 'string', count(*) FROM redis_exported_string UNION ALL \
-             SELECT 'hll', count(*) FROM redis_exported_hll UNION ALL \
-             SELECT type, count(*) FROM redis_exported_collection GROUP BY type",
+        // One pass that counts, where GROUP BY would sort every collection there is.
+        const KINDS: [&str; 7] = ["string", "hll", "hash", "list", "set", "stream", "zset"];
+        let counts: [i64; KINDS.len()] = connection.query_row(
+            "SELECT (SELECT count(*) FROM redis_exported_string), (SELECT count(*) FROM redis_exported_hll), \
+             count(*) FILTER (WHERE type = 'hash'), count(*) FILTER (WHERE type = 'list'), \
+             count(*) FILTER (WHERE type = 'set'), count(*) FILTER (WHERE type = 'stream'), \
+             count(*) FILTER (WHERE type = 'zset') FROM redis_exported_collection",
+            [],
+            |row| {
+                let mut counts = [0; KINDS.len()];
+                for (column, count) in counts.iter_mut().enumerate() {
+                    *count = row.get(column)?;
+                }
+                Ok(counts)
+            },
         )?;
-        let counts = query.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
-        Ok(counts.filter(|count| !matches!(count, Ok((_, 0)))).collect::<Result<_, _>>()?)
+        let counted = KINDS.into_iter().zip(counts).filter(|(_, count)| *count > 0);
+        Ok(counted.map(|(kind, count)| (kind.to_owned(), count.cast_unsigned())).collect())
     }
 
     fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {

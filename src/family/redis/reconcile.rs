@@ -1,7 +1,7 @@
 //! The staged rows as a whole: which type a key has, what is missing, what does not add up
 //! (`docs/format/redis.md` section 3). All of it is SQL; what comes out are warnings and the table of type conflicts.
 
-use rusqlite::{Connection, Params};
+use rusqlite::Connection;
 
 use crate::snapshot::Readable;
 use crate::staging::{Kind, StagingError, Warnings};
@@ -17,7 +17,8 @@ pub(super) fn reconcile(
     warnings: &mut Warnings,
 ) -> Result<(), StagingError> {
     find_conflicts(connection)?;
-    let mut note = |kind, sql: &str| note(connection, warnings, kind, sql, []);
+    recount_nan_scores(connection)?;
+    let mut note = |kind, sql: &str| note(connection, warnings, kind, sql);
     note(
         Kind::RedisTypeConflict,
         "SELECT key, type || ' beside ' || winner FROM redis_type_conflict \
@@ -78,7 +79,6 @@ pub(super) fn reconcile(
     let samples = samples(
         connection,
         "SELECT key, nan_scores || ' members' FROM redis_exported_collection WHERE nan_scores > 0",
-        [],
     )?;
     warnings.add_many(Kind::RedisZsetNanScore, nan_scores.cast_unsigned(), samples);
     Ok(())
@@ -110,36 +110,51 @@ fn find_conflicts(connection: &Connection) -> Result<(), StagingError> {
             ))?;
         }
     }
+    // The joins stand inside the union, where they find a candidate by its key; outside of it they would copy
+    // every key there is.
     connection.execute_batch(
         "INSERT INTO redis_type_conflict (key, type, winner)
+         WITH type_of (key, type, rank) AS (
+             SELECT c.key, 'string', 1 FROM conflict_candidate c CROSS JOIN redis_string t ON t.key = c.key
+             UNION ALL
+             SELECT c.key, 'hll', 2 FROM conflict_candidate c CROSS JOIN redis_hll t ON t.key = c.key
+             UNION ALL
+             SELECT c.key, 'bare string', 3
+             FROM conflict_candidate c CROSS JOIN redis_bare_string t ON t.key = c.key
+             UNION ALL
+             SELECT c.key, t.type, t.rank
+             FROM conflict_candidate c CROSS JOIN redis_collection_state t ON t.key = c.key
+             WHERE t.rank IS NOT NULL)
          SELECT key, type, winner FROM (
-             SELECT t.key, t.type, t.rank, first_value(t.type) OVER (PARTITION BY t.key ORDER BY t.rank) AS winner
-             FROM conflict_candidate c CROSS JOIN redis_type t ON t.key = c.key)
+             SELECT key, type, first_value(type) OVER (PARTITION BY key ORDER BY rank) AS winner FROM type_of)
          WHERE type <> winner;
          DROP TABLE conflict_candidate;",
     )?;
     Ok(())
 }
 
+/// The load counts the NaN scores of every file; members of a second file do not count.
+fn recount_nan_scores(connection: &Connection) -> Result<(), StagingError> {
+    connection.execute_batch(
+        "UPDATE redis_collection SET nan_scores = (
+             SELECT count(*) FROM redis_zset_member m WHERE m.collection = id AND m.score IS NULL)
+         WHERE nan_scores > 0",
+    )?;
+    Ok(())
+}
+
 /// Counts what a query of (key, remark) finds, and shows the first of it.
-fn note(
-    connection: &Connection,
-    warnings: &mut Warnings,
-    kind: Kind,
-    sql: &str,
-    params: impl Params + Copy,
-) -> Result<(), StagingError> {
-    let count: i64 =
-        connection.query_row(&format!("SELECT count(*) FROM ({sql})"), params, |row| row.get(0))?;
+fn note(connection: &Connection, warnings: &mut Warnings, kind: Kind, sql: &str) -> Result<(), StagingError> {
+    let count: i64 = connection.query_row(&format!("SELECT count(*) FROM ({sql})"), [], |row| row.get(0))?;
     if count > 0 {
-        warnings.add_many(kind, count.cast_unsigned(), samples(connection, sql, params)?);
+        warnings.add_many(kind, count.cast_unsigned(), samples(connection, sql)?);
     }
     Ok(())
 }
 
-fn samples(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<String>, StagingError> {
+fn samples(connection: &Connection, sql: &str) -> Result<Vec<String>, StagingError> {
     let mut query = connection.prepare(&format!("{sql} LIMIT 10"))?;
-    let shown = query.query_map(params, |row| {
+    let shown = query.query_map([], |row| {
         let key: Vec<u8> = row.get(0)?;
         let remark: Option<String> = row.get(1)?;
         Ok(match remark {

@@ -70,33 +70,9 @@ pub enum Record<'a> {
         expire_at_ms: i64,
     },
     /// The meta row of a collection.
-    Meta {
-        /// Of which type.
-        of: Type,
-        /// The user key.
-        key: &'a [u8],
-        /// Elements, without unmerged deltas.
-        length: i64,
-        /// Unix ms, 0 for none; `None` in the short shape, which does not speak of expiry.
-        expire_at_ms: Option<i64>,
-        /// What else the type keeps there.
-        detail: MetaDetail,
-    },
+    Meta(Meta<'a>),
     /// An unmerged change of a length.
-    Delta {
-        /// Of which type.
-        of: Type,
-        /// The user key.
-        key: &'a [u8],
-        /// HLC.
-        commit_ts: u64,
-        /// Number within the commit.
-        seq: u32,
-        /// To be added to the length.
-        length: i64,
-        /// To be added to the head (lists only).
-        head: Option<i64>,
-    },
+    Delta(Delta<'a>),
     /// A hash field.
     Field {
         /// The user key.
@@ -168,6 +144,38 @@ pub struct StringRow<'a> {
     pub expire_at_ms: Option<i64>,
 }
 
+/// The meta row of a collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta<'a> {
+    /// Of which type.
+    pub of: Type,
+    /// The user key.
+    pub key: &'a [u8],
+    /// Elements, without unmerged deltas.
+    pub length: i64,
+    /// Unix ms, 0 for none; `None` in the short shape, which does not speak of expiry.
+    pub expire_at_ms: Option<i64>,
+    /// What else the type keeps there.
+    pub detail: MetaDetail,
+}
+
+/// An unmerged change of a length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delta<'a> {
+    /// Of which type.
+    pub of: Type,
+    /// The user key.
+    pub key: &'a [u8],
+    /// HLC.
+    pub commit_ts: u64,
+    /// Number within the commit.
+    pub seq: u32,
+    /// To be added to the length.
+    pub length: i64,
+    /// To be added to the head (lists only).
+    pub head: Option<i64>,
+}
+
 /// The rules of `docs/format/redis.md` that a row can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -216,7 +224,7 @@ pub enum Malformed {
     /// Section 2.7: an id that is not two decimal numbers.
     #[error("an entry id of the one-blob stream is not of the form ms-seq")]
     EntryId,
-    /// A name or member longer than any row key could be.
+    /// A name or member of a one-blob collection that is longer than any row key could be.
     #[error("a name or member of {0} bytes; at most 16777216 are read")]
     NameLength(u64),
 }
@@ -321,14 +329,14 @@ fn decode_counted<'a>(of: Type, rest: &'a [u8], payload: Payload<'a>) -> Result<
     if let Some(rest) = rest.strip_prefix(b"meta|d|") {
         let (key, commit_ts, seq) = delta_key(rest).ok_or(Malformed::KeyLayout("length delta"))?;
         let length = i64::from_be_bytes(sized(payload, "length delta", "8")?);
-        return Ok(Record::Delta { of, key, commit_ts, seq, length, head: None });
+        return Ok(Record::Delta(Delta { of, key, commit_ts, seq, length, head: None }));
     }
     let rest = rest.strip_prefix(b"meta|").ok_or(Malformed::UnknownKind)?;
     let key = whole_key(rest).ok_or(Malformed::KeyLayout("meta row"))?;
     let fields = fields(payload, &[8, 16]).ok_or_else(|| size("meta value", "8 or 16", payload))?;
     let length = length(be64_at(fields, 0))?;
     let expire_at_ms = (fields.len() == 16).then(|| clamp(be64_at(fields, 8)));
-    Ok(Record::Meta { of, key, length, expire_at_ms, detail: MetaDetail::Counted })
+    Ok(Record::Meta(Meta { of, key, length, expire_at_ms, detail: MetaDetail::Counted }))
 }
 
 fn decode_list<'a>(rest: &'a [u8], payload: Payload<'a>) -> Result<Record<'a>, Malformed> {
@@ -346,7 +354,7 @@ fn decode_list<'a>(rest: &'a [u8], payload: Payload<'a>) -> Result<Record<'a>, M
         (key.strip_prefix(b"d|").and_then(delta_key), fields(payload, &[16]))
     {
         let (head, length) = (be64_at(deltas, 0).cast_signed(), be64_at(deltas, 8).cast_signed());
-        return Ok(Record::Delta { of: Type::List, key, commit_ts, seq, length, head: Some(head) });
+        return Ok(Record::Delta(Delta { of: Type::List, key, commit_ts, seq, length, head: Some(head) }));
     }
     let fields = fields(payload, &[24, 32]).ok_or_else(|| size("list meta value", "24 or 32", payload))?;
     let (head, tail) = (be64_at(fields, 0).cast_signed(), be64_at(fields, 8).cast_signed());
@@ -355,7 +363,8 @@ fn decode_list<'a>(rest: &'a [u8], payload: Payload<'a>) -> Result<Record<'a>, M
         return Err(Malformed::ListEnds { head, tail, length });
     }
     let expire_at_ms = (fields.len() == 32).then(|| clamp(be64_at(fields, 24)));
-    Ok(Record::Meta { of: Type::List, key, length, expire_at_ms, detail: MetaDetail::List { head, tail } })
+    let detail = MetaDetail::List { head, tail };
+    Ok(Record::Meta(Meta { of: Type::List, key, length, expire_at_ms, detail }))
 }
 
 fn decode_stream_meta<'a>(rest: &'a [u8], payload: Payload<'a>) -> Result<Record<'a>, Malformed> {
@@ -366,7 +375,7 @@ fn decode_stream_meta<'a>(rest: &'a [u8], payload: Payload<'a>) -> Result<Record
     let trimmed = if fields.len() == 48 { (be64_at(fields, 32), be64_at(fields, 40)) } else { (0, 0) };
     let detail = MetaDetail::Stream { last: (be64_at(fields, 8), be64_at(fields, 16)), trimmed };
     let expire_at_ms = (fields.len() > 24).then(|| clamp(be64_at(fields, 24)));
-    Ok(Record::Meta { of: Type::Stream, key, length, expire_at_ms, detail })
+    Ok(Record::Meta(Meta { of: Type::Stream, key, length, expire_at_ms, detail }))
 }
 
 /// `len4 uk rest`: lengths are compared as u64, so no length wraps.
@@ -419,3 +428,6 @@ fn clamp(expire_at_ms: u64) -> i64 {
 fn be64_at(fields: &[u8], at: usize) -> u64 {
     fields.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |field| u64::from_be_bytes(*field))
 }
+
+#[cfg(test)]
+mod tests;

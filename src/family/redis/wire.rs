@@ -181,3 +181,6 @@ impl<S: Source> Wire<S> {
         Ok(bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Transaction rows: from bytes to typed records (`docs/format/snapshot.md` section 6.1). Pure functions.
 
-use crate::snapshot::{Payload, limits::LARGE_HEAD_BYTES};
+use crate::snapshot::limits::{LARGE_HEAD_BYTES, MAX_KEY_BYTES};
+use crate::snapshot::{Payload, Skipped};
 
 /// One row, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub enum Record<'a> {
         row_key: &'a [u8],
         /// Start of the transaction (HLC).
         start_ts: u64,
-        /// The row whose group knows the outcome.
-        primary_key: &'a [u8],
+        /// The row whose group knows the outcome. Row keys can be longer than what is copied with a row.
+        primary_key: Skipped<'a>,
     },
     /// The outcome of a transaction.
     Commit {
@@ -69,15 +70,19 @@ fn intent<'a>(row_key: &'a [u8], payload: Payload<'a>) -> Option<Record<'a>> {
     well_formed.then_some(Record::Intent { row_key, start_ts, deletes: deletes == 1 })
 }
 
+/// Bytes of a lock's value before the primary row key.
+const LOCK_BYTES: usize = 34;
+
 /// `01`, be64 start ts, be64 lock expiry, `01` if this row is the primary, be64, be64 length, primary row key.
 fn lock<'a>(row_key: &'a [u8], payload: Payload<'a>) -> Option<Record<'a>> {
-    let Payload::Inline(value) = payload else { return None };
-    let (start_ts, rest) = be64(value.strip_prefix(&[1])?)?;
+    const _: () = assert!(LARGE_HEAD_BYTES >= LOCK_BYTES);
+    let (start_ts, rest) = be64(payload.head().strip_prefix(&[1])?)?;
     let (_, rest) = be64(rest)?;
     let (_, rest) = rest.split_first()?;
     let (_, rest) = be64(rest)?;
-    let (length, primary_key) = be64(rest)?;
-    (primary_key.len() as u64 == length).then_some(Record::Lock { row_key, start_ts, primary_key })
+    let (length, _) = be64(rest)?;
+    let well_formed = payload.len() - LOCK_BYTES as u64 == length && length <= MAX_KEY_BYTES;
+    well_formed.then_some(Record::Lock { row_key, start_ts, primary_key: payload.skip(LOCK_BYTES) })
 }
 
 /// Key: primary row key and be64 start ts. Value: `01`, be64 commit ts.
@@ -92,3 +97,6 @@ fn commit<'a>(rest: &'a [u8], payload: Payload<'a>) -> Option<Record<'a>> {
 fn be64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     bytes.split_first_chunk().map(|(field, rest)| (u64::from_be_bytes(*field), rest))
 }
+
+#[cfg(test)]
+mod tests;
