@@ -1,11 +1,18 @@
 #!/usr/bin/env python3
-"""Measure whole runs of ekvsnap and write the table of docs/performance.md.
+"""Measure whole runs of ekvsnap and write the tables and the chart of docs/performance.md.
 
-  scripts/bench.py [--dir DIR] [--runs N] [--scenarios a,b] [--rows N,M] [--write]
+  scripts/bench.py [--dir DIR] [--runs N] [--scenarios a,b] [--large] [--peer PATH] [--write]
 
-Builds the release binaries, makes each scenario with the project's own generator, and measures `load`, `export` and
-`decode` as whole processes: the median wall time of N runs and the largest peak memory (maximum resident set). In the
-same run it measures, for comparison, `tar x` of the same tree and `cp` of the snapshot followed by `sha256sum`.
+Builds the release binaries, makes each scenario with the project's own generator, and measures whole processes: wall
+time and peak memory (maximum resident set). What ekvsnap is compared with is measured between its own runs, one of
+each in every round, and a ratio is the median of the ratios of the rounds: a machine that gets slower or faster
+meanwhile does so for both.
+
+  tar x             of the same tree
+  cp + sha256sum    of the snapshot
+  floor             one thread that puts as many rows of the same size through SQLite and back (testkit/src/floor.rs)
+  peer              another decoder, called PATH --input FILE --output DIR, on a snapshot without header and footer;
+                    ekvsnap decodes the same file beside it
 
 DIR should be memory-backed and have room for a few times the largest snapshot. Python's standard library is enough.
 """
@@ -13,75 +20,245 @@ import argparse
 import os
 import pathlib
 import platform
-import shutil
+import resource
 import statistics
 import subprocess
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RELEASE = ROOT / "target" / "release"
+RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+EKVSNAP = [RELEASE / "ekvsnap", "--quiet"]
+DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-# Scenario and the sizes it is measured at; a string or churn key is a file, so fewer of them say the same.
+
+# Scenario and size. A string or churn key is a file, so fewer of them say the same.
 SCENARIOS = {
-    "strings": [200_000],
-    "hashes": [200_000, 2_000_000],
-    "zset": [200_000, 2_000_000],
-    "streams": [200_000, 2_000_000],
-    "lists": [200_000, 2_000_000],
-    "churn": [200_000],
+    "strings": 200_000,
+    "blobs": 500,
+    "hashes": 2_000_000,
+    "zset": 2_000_000,
+    "streams": 2_000_000,
+    "lists": 2_000_000,
+    "churn": 1_000_000,
 }
+LARGE, TIMES = ["hashes", "zset", "streams", "lists"], 10
+# Rows of the file, for scenarios of which rows a second are asked.
+ROWS_PER_KEY = {"churn": 12}
+# What may not be exceeded: (ours, reference) and the greatest ratio.
+BARS = {
+    "strings": ("decode", "tar", 1.0),
+    "blobs": ("decode", "copy", 1.3),
+    "hashes": ("load + export", "floor", 1.25),
+    "zset": ("load + export", "floor", 1.25),
+}
+NAMES = {"tar": "`tar x`", "copy": "`cp` + `sha256sum`", "floor": "floor", "peer": "peer"}
+SCRIPT_MEMORY_KIB = 20 << 10
+MEMORY_BAR_MIB, LARGE_BAR, CHURN_BAR = 64, 11, 8e6
 
 
-def run(command, **options):
+def run(command):
     """Wall seconds and peak memory in KiB of a command that must succeed."""
+    # A process inherits the peak of the one that starts it, so this one has to stay small: it never lists a tree.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if own > SCRIPT_MEMORY_KIB:
+        sys.exit(f"this script has come to hold {own} KiB, which would hide the peak memory of what it measures")
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, **options)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
-    # A file without a CRC footer or the like would end with 1; these files are whole.
     if status != 0:
         sys.exit(f"{command} ended with status {os.waitstatus_to_exitcode(status)}")
     return seconds, usage.ru_maxrss
 
 
-def median(runs, prepare, command, **options):
-    """Median seconds and largest memory over several runs."""
-    results = []
-    for _ in range(runs):
-        prepare()
-        results.append(run(command, **options))
-    return statistics.median(seconds for seconds, _ in results), max(memory for _, memory in results)
-
-
 def remove(*paths):
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    subprocess.run(["rm", "-rf", *paths], check=True)
 
 
-def measure(scenario, rows, directory, runs):
-    """One line of the table."""
-    snapshot, staging, dump = directory / "bench.fsm", directory / "staging.db", directory / "dump"
+def size_of(path):
+    """Bytes of a file, or of all files below a directory."""
+    if path.is_file():
+        return path.stat().st_size
+    with os.scandir(path) as entries:
+        return sum(size_of(pathlib.Path(entry.path)) for entry in entries)
+
+
+class Results:
+    """Seconds and peak memory of each program in each round."""
+
+    def __init__(self, scenario, rows):
+        self.scenario, self.rows, self.snapshot = scenario, rows, 0
+        self.seconds, self.memory = {}, {}
+
+    def measure(self, name, command, *outputs):
+        """Runs the command once; what it will write is removed before."""
+        remove(*outputs)
+        seconds, memory = run(command)
+        self.seconds.setdefault(name, []).append(seconds)
+        self.memory[name] = max(memory, self.memory.get(name, 0))
+
+    def of(self, name):
+        """The seconds of each round; `a + b` for the sum of two programs."""
+        parts = [self.seconds.get(part) for part in name.split(" + ")]
+        return [sum(times) for times in zip(*parts)] if all(parts) else None
+
+    def median(self, name):
+        times = self.of(name)
+        return statistics.median(times) if times else None
+
+    def ratio(self, ours, reference):
+        """The median of the ratios of the rounds; None if either was not measured."""
+        if not self.of(ours) or not self.of(reference):
+            return None
+        return statistics.median(a / b for a, b in zip(self.of(ours), self.of(reference)))
+
+    def peak(self):
+        """MiB of the greediest of our own commands."""
+        return max(self.memory.get(name, 0) for name in ("load", "export", "decode")) / 1024
+
+
+def measure(scenario, rows, directory, runs, compare, peer):
+    """All programs on one scenario. Without `compare` only the two halves of ekvsnap are run."""
+    results = Results(scenario, rows)
+    snapshot, plain = directory / "bench.fsm", directory / "plain.fsm"
+    staging, dump, other = directory / "staging.db", directory / "dump", directory / "peer"
     archive, copy = directory / "dump.tar", directory / "copy.fsm"
-    remove(snapshot, staging, dump, archive, copy)
+    floor, floor_file = directory / "floor.db", directory / "floor.json"
     run([RELEASE / "generate", scenario, snapshot, "--rows", str(rows)])
-    ekvsnap = [RELEASE / "ekvsnap", "--quiet"]
-    load = median(runs, lambda: remove(staging), [*ekvsnap, "load", snapshot, "--staging", staging])
-    export = median(runs, lambda: remove(dump), [*ekvsnap, "export", staging, "--output", dump])
-    decode = median(runs, lambda: remove(dump), [*ekvsnap, "decode", snapshot, "--output", dump])
-    subprocess.run(["tar", "cf", archive, "-C", directory, "dump"], check=True)
-    tar = median(runs, lambda: remove(dump), ["tar", "xf", archive, "-C", directory])
-    cp = median(runs, lambda: remove(copy), ["sh", "-c", f"cp '{snapshot}' '{copy}' && sha256sum '{copy}'"])
-    size = snapshot.stat().st_size
-    remove(snapshot, staging, dump, archive, copy)
-    peak = max(load[1], export[1], decode[1])
-    return (
-        f"| `{scenario}` | {rows:,} | {size / 1e6:,.0f} MB | {load[0]:.2f} s | {export[0]:.2f} s | {decode[0]:.2f} s "
-        f"| {peak / 1024:.0f} MiB | {tar[0]:.2f} s | {cp[0]:.2f} s |"
+    results.snapshot = size_of(snapshot)
+    if compare and peer:
+        run([RELEASE / "generate", scenario, plain, "--rows", str(rows), "--plain"])
+    for turn in range(runs):
+        results.measure("load", [*EKVSNAP, "load", snapshot, "--staging", staging], staging)
+        if scenario == "churn":
+            continue
+        results.measure("export", [*EKVSNAP, "export", staging, "--output", dump], dump)
+        if not compare:
+            continue
+        if turn == 0:
+            run(["tar", "cf", archive, "-C", directory, "dump"])
+            written = size_of(dump)
+        if BARS.get(scenario, ("", "", 0))[1] == "floor":
+            command = [RELEASE / "floor", scenario, floor, floor_file, "--rows", str(rows), "--bytes", str(written)]
+            results.measure("floor", command, floor, floor_file)
+            remove(floor, floor_file)
+        results.measure("decode", [*EKVSNAP, "decode", snapshot, "--output", dump], dump)
+        results.measure("tar", ["tar", "xf", archive, "-C", directory], dump)
+        results.measure("copy", ["sh", "-c", f"cp '{snapshot}' '{copy}' && sha256sum '{copy}'"], copy)
+        remove(copy)
+        if peer:
+            results.measure("plain", [*EKVSNAP, "decode", plain, "--output", dump], dump)
+            remove(dump)
+            results.measure("peer", [peer, "--input", plain, "--output", other], other)
+            remove(other)
+    remove(snapshot, plain, staging, dump, archive, copy)
+    return results
+
+
+def cell(value, form):
+    return "" if value is None else form.format(value)
+
+
+def verdict(met):
+    return "met" if met else "**missed**"
+
+
+def tables(measured, large, peer):
+    """The Markdown tables."""
+    lines = [
+        "| scenario | rows or keys | snapshot | load | export | decode | peak memory | `tar x` | `cp` + `sha256sum` "
+        "| floor |" + (" peer | its peak memory |" if peer else ""),
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |" + (" ---: | ---: |" if peer else ""),
+    ]
+    for one in [*measured, *large]:
+        cells = [f"`{one.scenario}`", f"{one.rows:,}", f"{one.snapshot / 1e6:,.0f} MB"]
+        cells += [cell(one.median(name), "{:.2f} s") for name in ("load", "export", "decode")]
+        cells += [f"{one.peak():.0f} MiB"]
+        cells += [cell(one.median(name), "{:.2f} s") for name in ("tar", "copy", "floor")]
+        if peer:
+            memory = one.memory.get("peer")
+            cells += [cell(one.median("peer"), "{:.2f} s"), cell(memory and memory / 1024, "{:.0f} MiB")]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| scenario | ours ÷ `tar x` | ours ÷ (`cp` + `sha256sum`) | (load + export) ÷ floor |"
+        + (" peer ÷ ours |" if peer else "")
+        + " at most | |",
+        "| --- | ---: | ---: | ---: |" + (" ---: |" if peer else "") + " ---: | --- |",
+    ]
+    for one in measured:
+        if not one.of("decode"):
+            continue
+        ratios = [one.ratio("decode", "tar"), one.ratio("decode", "copy"), one.ratio("load + export", "floor")]
+        cells = [f"`{one.scenario}`", *(cell(ratio, "{:.2f}") for ratio in ratios)]
+        if peer:
+            cells.append(cell(one.ratio("peer", "plain"), "{:.1f}"))
+        if one.scenario in BARS:
+            ours, reference, most = BARS[one.scenario]
+            cells += [f"{most} × {NAMES[reference]}", verdict(one.ratio(ours, reference) <= most)]
+        else:
+            cells += ["", ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "| what | measured | bar | |", "| --- | ---: | ---: | --- |"]
+    peak = max(one.peak() for one in [*measured, *large])
+    lines.append(f"| peak memory, every run | {peak:.0f} MiB | {MEMORY_BAR_MIB} MiB | {verdict(peak <= MEMORY_BAR_MIB)} |")
+    for one in measured:
+        if one.scenario in ROWS_PER_KEY:
+            rate = one.rows * ROWS_PER_KEY[one.scenario] / one.median("load")
+            lines.append(
+                f"| `{one.scenario}`, rows a second through `load` | {rate / 1e6:.1f} M | {CHURN_BAR / 1e6:.0f} M "
+                f"| {verdict(rate >= CHURN_BAR)} |"
+            )
+    small = {one.scenario: one for one in measured}
+    for one in large:
+        if one.scenario in small:
+            ratio = one.median("load + export") / small[one.scenario].median("load + export")
+            lines.append(
+                f"| `{one.scenario}`, load and export of {TIMES} times the rows | {ratio:.1f} × | {LARGE_BAR} × "
+                f"| {verdict(ratio <= LARGE_BAR)} |"
+            )
+    return "\n".join(lines)
+
+
+def chart(measured):
+    """A bar per program and scenario; an SVG without fonts or scripts of its own, readable on light and dark."""
+    shown = [("load + export", "load, then export"), ("decode", "decode"), ("tar", "tar x"),
+             ("copy", "cp + sha256sum"), ("floor", "floor")]  # fmt: skip
+    groups = [one for one in measured if one.of("decode")]
+    longest = max(one.median(name) or 0 for one in groups for name, _ in shown)
+    left, width, bar, gap, top = 90, 520, 13, 16, 44
+    parts, y = [], top
+    for one in groups:
+        present = [(kind, one.median(name)) for kind, (name, _) in enumerate(shown) if one.of(name)]
+        middle = y + len(present) * bar / 2
+        parts.append(f'<text x="{left - 8}" y="{middle:.0f}" text-anchor="end" dy=".35em">{one.scenario}</text>')
+        for kind, seconds in present:
+            length = seconds / longest * width
+            parts.append(f'<rect class="k{kind}" x="{left}" y="{y}" width="{length:.1f}" height="{bar - 2}"/>')
+            parts.append(f'<text class="n" x="{left + length + 5:.1f}" y="{y + bar - 3}">{seconds:.2f} s</text>')
+            y += bar
+        y += gap
+    legend, x = [], left
+    for kind, (_, label) in enumerate(shown):
+        legend.append(f'<rect class="k{kind}" x="{x}" y="14" width="11" height="11"/>')
+        legend.append(f'<text class="n" x="{x + 16}" y="24">{label}</text>')
+        x += 38 + 7 * len(label)
+    style = (
+        "text{font:13px system-ui,sans-serif;fill:#24292f}.n{font-size:11px}"
+        ".k0{fill:#0969da}.k1{fill:#54aeff}.k2{fill:#bf8700}.k3{fill:#8250df}.k4{fill:#8c959f}"
+        "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.k0{fill:#388bfd}.k1{fill:#79c0ff}.k2{fill:#d29922}"
+        ".k3{fill:#a371f7}.k4{fill:#6e7681}}"
     )
+    sizes = ", ".join(f"{one.scenario} {one.rows:,}" for one in groups)
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 60} {y}" role="img">',
+        f"<title>Seconds per run, shorter is better: {sizes} rows or keys</title>",
+        f"<style>{style}</style>",
+        *legend,
+        *parts,
+        "</svg>\n",
+    ])  # fmt: skip
 
 
 def machine():
@@ -97,33 +274,37 @@ def machine():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=pathlib.Path, default=pathlib.Path("/dev/shm/ekvsnap-bench"))
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5, help="rounds (default: %(default)s)")
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
-    parser.add_argument("--rows", help="sizes to measure instead of each scenario's own")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--large", action="store_true", help=f"also {', '.join(LARGE)} at {TIMES} times the rows")
+    parser.add_argument("--peer", type=pathlib.Path, help="another decoder to compare with")
+    parser.add_argument("--write", action="store_true", help="put tables and chart into docs/")
     arguments = parser.parse_args()
 
+    scenarios = arguments.scenarios.split(",")
+    unknown = [name for name in scenarios if name not in SCENARIOS]
+    if unknown:
+        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    peer = arguments.peer and arguments.peer.resolve()
     subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
     arguments.dir.mkdir(parents=True, exist_ok=True)
-    lines = [
-        f"Measured on {machine()}; median of {arguments.runs} runs, output in memory-backed storage.",
-        "",
-        "| scenario | rows or keys | snapshot | load | export | decode | peak memory | `tar x` of the tree | `cp` + `sha256sum` |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for scenario in arguments.scenarios.split(","):
-        sizes = [int(size) for size in arguments.rows.split(",")] if arguments.rows else SCENARIOS[scenario]
-        for rows in sizes:
-            lines.append(measure(scenario, rows, arguments.dir, arguments.runs))
-            print(lines[-1], flush=True)
-    shutil.rmtree(arguments.dir)
-    table = "\n".join(lines)
-    print(table)
+    measured, large = [], []
+    plan = [(name, SCENARIOS[name], measured) for name in scenarios]
+    if arguments.large:
+        plan += [(name, TIMES * SCENARIOS[name], large) for name in scenarios if name in LARGE]
+    for scenario, rows, results in plan:
+        print(f"{scenario}, {rows:,} …", file=sys.stderr, flush=True)
+        results.append(measure(scenario, rows, arguments.dir, arguments.runs, results is measured, peer))
+    # Only if nothing else lies in it.
+    arguments.dir.rmdir()
+
+    text = tables(measured, large, peer)
+    text = f"Measured on {machine()}; medians of {arguments.runs} rounds, all files in memory-backed storage.\n\n{text}"
+    print(text)
     if arguments.write:
-        document = ROOT / "docs" / "performance.md"
-        before, _, rest = document.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        document.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+        before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+        DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+        CHART.write_text(chart(measured))
 
 
 if __name__ == "__main__":

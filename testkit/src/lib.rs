@@ -19,8 +19,10 @@
 //! | [`oracle`] | which version counts, the obvious way |
 //! | [`strategies`] | version sets that interleave, for properties |
 //! | [`scenarios`] | large files for measuring |
+//! | [`floor`] | the least that a run through SQLite costs, for measuring |
 
 pub mod container;
+pub mod floor;
 pub mod mvcc_writer;
 pub mod oracle;
 pub mod protobuf;

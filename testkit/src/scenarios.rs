@@ -14,8 +14,8 @@ use crate::writer::{APPLIED_INDEX, LAST_COMMIT_TS, MIN_RETAINED_TS, SnapshotWrit
 
 const NOW_MS: u64 = 1_714_400_000_000;
 const NOW: u64 = NOW_MS << 16;
-const SEED: u64 = 1;
-const HASH_FIELDS: u64 = 100;
+pub(crate) const SEED: u64 = 1;
+pub(crate) const HASH_FIELDS: u64 = 100;
 const LIST_ITEMS: u64 = 1000;
 const STREAM_ENTRIES: u64 = 1000;
 const STRING_BYTES: usize = 100;
@@ -192,19 +192,19 @@ fn random(len: usize) -> Vec<u8> {
 }
 
 /// A fixed text followed by a zero-padded decimal number, in one buffer that is used again.
-struct Numbered {
+pub(crate) struct Numbered {
     buffer: Vec<u8>,
     prefix: usize,
     width: usize,
 }
 
 impl Numbered {
-    fn new(prefix: &[u8], width: usize) -> Self {
+    pub(crate) fn new(prefix: &[u8], width: usize) -> Self {
         Self { buffer: prefix.to_vec(), prefix: prefix.len(), width }
     }
 
     // By hand: `write!` would take most of the time of a file of twenty million rows.
-    fn at(&mut self, mut number: u64) -> &[u8] {
+    pub(crate) fn at(&mut self, mut number: u64) -> &[u8] {
         self.buffer.truncate(self.prefix);
         self.buffer.resize(self.prefix + self.width, b'0');
         for digit in self.buffer[self.prefix..].iter_mut().rev() {
