@@ -73,8 +73,8 @@ fn of_target(error: &TargetError) -> Option<String> {
         TargetError::Exists(_) => {
             "--force replaces it once the new dump is complete, or give another --output"
         }
-        TargetError::NotADirectory(_) | TargetError::SymbolicLink(_) => "remove it, or give another --output",
-        TargetError::Busy(_) => "wait until the other run is done, or give another --output",
+        TargetError::NotADirectory(_) | TargetError::SymbolicLink(_) => "remove it, or give another name",
+        TargetError::Busy(_) => "wait until the other run is done, or give another name",
         TargetError::NoName(_) => "give --output a name of its own, such as ./dump",
         TargetError::Needed { .. } => "give an --output that holds nothing the run needs",
         TargetError::Io { .. } => return None,

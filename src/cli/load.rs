@@ -21,7 +21,7 @@ Examples:
 
 /// Load snapshots into a staging database (SQLite), to query it with any sqlite3 or to export it later
 ///
-/// The database appears under its name when it is complete; until then it is called FILE.partial.
+/// The database appears under its name when it is complete; until then it lies in the directory FILE.partial.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Load {

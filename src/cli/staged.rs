@@ -5,6 +5,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ekvsnap::dump::target::Claim;
 use ekvsnap::error::Error;
 use ekvsnap::load::{Input, LoadOptions, load};
 use ekvsnap::staging::{Staging, StagingError, check_is_staging};
@@ -15,14 +16,14 @@ use super::progress::Bars;
 /// What SQLite puts beside a database.
 const JOURNAL: &str = "-journal";
 
-/// A database under a name that is not for people; removed when it is dropped.
+/// A database that goes with the run; removed when it is dropped.
 pub struct Scratch {
     path: PathBuf,
-    is_ours: bool,
 }
 
 impl Scratch {
-    /// Loads into a new database at `path`. One that is there already was left by a run that was killed.
+    /// Loads into a new database at `path`, where nobody else works. One that is there already was left by a run
+    /// that was killed.
     pub fn load(
         path: PathBuf,
         inputs: &[Input],
@@ -38,15 +39,8 @@ impl Scratch {
             }
             remove(&path)?;
         }
-        let mut scratch = Self { path, is_ours: true };
-        let staging = match Staging::create(&scratch.path) {
-            Ok(staging) => staging,
-            Err(error) => {
-                // Somebody else's, if another run was quicker.
-                scratch.is_ours = !matches!(error, StagingError::Exists(_) | StagingError::Open { .. });
-                return Err(error.into());
-            }
-        };
+        let scratch = Self { path };
+        let staging = Staging::create(&scratch.path).map_err(Error::from)?;
         load(inputs, &staging, options, bars)?;
         Ok((scratch, staging))
     }
@@ -54,10 +48,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.is_ours {
-            // `say_what_is_left` looks.
-            let _ = remove(&self.path);
-        }
+        // `say_what_is_left` looks.
+        let _ = remove(&self.path);
     }
 }
 
@@ -85,7 +77,7 @@ impl<'p> Kept<'p> {
         Ok(Self { path, force })
     }
 
-    /// Where it lies while it is loaded.
+    /// The directory in which it lies while it is loaded.
     pub fn beside(&self) -> PathBuf {
         let mut name = self.path.as_os_str().to_owned();
         name.push(".partial");
@@ -94,23 +86,25 @@ impl<'p> Kept<'p> {
 
     /// Loads into a new database, which gets its name as the last step.
     pub fn load(self, inputs: &[Input], options: &LoadOptions, bars: &Bars) -> anyhow::Result<Staging> {
-        let (mut scratch, staging) = Scratch::load(self.beside(), inputs, options, bars)?;
+        let claim = Claim::of(&self.beside()).map_err(Error::from)?;
+        let loaded = claim.path().join("staging.db");
+        let staging = Staging::create(&loaded).map_err(Error::from)?;
+        load(inputs, &staging, options, bars)?;
         staging.close().map_err(Error::from)?;
         let failed = |error| StagingError::Open { path: self.path.to_owned(), error };
         if self.force {
-            fs::rename(&scratch.path, self.path).map_err(failed)?;
-            scratch.is_ours = false;
+            fs::rename(&loaded, self.path).map_err(failed)?;
         } else {
             // Unlike a rename, a link replaces nothing that has come into being meanwhile.
-            match fs::hard_link(&scratch.path, self.path) {
+            match fs::hard_link(&loaded, self.path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(StagingError::Exists(self.path.to_owned()).into());
                 }
-                Err(_) => fs::rename(&scratch.path, self.path).map_err(failed)?,
+                Err(_) => fs::rename(&loaded, self.path).map_err(failed)?,
             }
         }
-        drop(scratch);
+        drop(claim);
         Ok(Staging::open(self.path).map_err(Error::from)?)
     }
 }

@@ -103,42 +103,84 @@ impl Target {
     /// # Errors
     /// Another run holds it; it cannot be made.
     pub fn begin(self) -> Result<PartialDump, TargetError> {
-        let path = self.beside(".partial");
-        let io = |source| TargetError::Io { path: path.clone(), source };
+        let claim = Claim::of(&self.beside(".partial"))?;
+        Ok(PartialDump { target: self, claim })
+    }
+}
+
+/// An empty directory that one run holds for itself, missing ones above it included. Dropped, it is removed with
+/// whatever lies in it.
+pub struct Claim {
+    path: PathBuf,
+    lock: OwnedFd,
+    is_given_away: bool,
+}
+
+impl Claim {
+    /// Makes it. What an earlier run left in one is removed.
+    ///
+    /// # Errors
+    /// Another run holds it; it cannot be made.
+    pub fn of(path: &Path) -> Result<Self, TargetError> {
+        let io = |source| TargetError::Io { path: path.to_owned(), source };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io)?;
         }
         for _ in 0..CLAIMS {
-            match fs::create_dir(&path) {
+            match fs::create_dir(path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if let Some(metadata) = metadata(&path)? {
-                        check_directory(&path, &metadata)?;
+                    if let Some(metadata) = metadata(path)? {
+                        check_directory(path, &metadata)?;
                     }
                 }
                 Err(source) => return Err(io(source)),
             }
-            let Some(lock) = lock(&path)? else { continue };
-            let partial = PartialDump { target: self, path, lock, published: false };
-            partial.clear()?;
-            return Ok(partial);
+            let Some(lock) = lock(path)? else { continue };
+            let claim = Self { path: path.to_owned(), lock, is_given_away: false };
+            claim.clear()?;
+            return Ok(claim);
         }
-        Err(TargetError::Busy(path))
+        Err(TargetError::Busy(path.to_owned()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes what lies in it, but not the directory itself, which carries the lock.
+    fn clear(&self) -> Result<(), TargetError> {
+        let io = |source| TargetError::Io { path: self.path.clone(), source };
+        for entry in fs::read_dir(&self.path).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let is_directory = entry.file_type().map_err(io)?.is_dir();
+            let path = entry.path();
+            if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(io)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.is_given_away {
+            // Whoever wants to tell that something is left can look.
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
 /// A dump that is being written. Dropped before it is published, it is removed.
 pub struct PartialDump {
     target: Target,
-    path: PathBuf,
-    lock: OwnedFd,
-    published: bool,
+    claim: Claim,
 }
 
 impl PartialDump {
     /// Where its files go.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.claim.path()
     }
 
     /// Makes it last, and gives it its name.
@@ -148,11 +190,11 @@ impl PartialDump {
     pub fn publish(mut self) -> Result<(), TargetError> {
         let output = self.target.output.clone();
         let failed = |error: Errno| TargetError::Io { path: output.clone(), source: error.into() };
-        syncfs(&self.lock).map_err(failed)?;
-        let replaced = match renameat_with(CWD, &self.path, CWD, &output, RenameFlags::NOREPLACE) {
+        syncfs(&self.claim.lock).map_err(failed)?;
+        let replaced = match renameat_with(CWD, self.path(), CWD, &output, RenameFlags::NOREPLACE) {
             Ok(()) => None,
             // Over an empty directory a plain rename succeeds, over any other it fails.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match fs::rename(&self.path, &output) {
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match fs::rename(self.path(), &output) {
                 Ok(()) => None,
                 Err(_) if self.target.force => Some(self.replace()?),
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
@@ -162,7 +204,7 @@ impl PartialDump {
             },
             Err(error) => return Err(failed(error)),
         };
-        self.published = true;
+        self.claim.is_given_away = true;
         let parent = match output.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -183,41 +225,20 @@ impl PartialDump {
         if let Some(metadata) = metadata(output)? {
             check_directory(output, &metadata)?;
         }
-        match renameat_with(CWD, &self.path, CWD, output, RenameFlags::EXCHANGE) {
-            Ok(()) => return Ok(self.path.clone()),
+        match renameat_with(CWD, self.path(), CWD, output, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(self.path().to_owned()),
             // A file system that cannot exchange two names.
             Err(Errno::INVAL | Errno::NOSYS) => {}
             Err(error) => return Err(failed(error.into())),
         }
         fs::rename(output, &old).map_err(failed)?;
-        match fs::rename(&self.path, output) {
+        match fs::rename(self.path(), output) {
             Ok(()) => Ok(old),
             Err(source) => {
                 // Whatever comes of this, the first error says more.
                 let _ = fs::rename(&old, output);
                 Err(failed(source))
             }
-        }
-    }
-
-    /// Removes what lies in it, but not the directory itself, which carries the lock.
-    fn clear(&self) -> Result<(), TargetError> {
-        let io = |source| TargetError::Io { path: self.path.clone(), source };
-        for entry in fs::read_dir(&self.path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let is_directory = entry.file_type().map_err(io)?.is_dir();
-            let path = entry.path();
-            if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.map_err(io)?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for PartialDump {
-    fn drop(&mut self) {
-        if !self.published {
-            // Whoever wants to tell that something is left can look.
-            let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
@@ -250,6 +271,8 @@ fn lock(path: &Path) -> Result<Option<OwnedFd>, TargetError> {
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Err(TargetError::Busy(path.to_owned())),
+        // A file system without locks on directories, such as NFS: two runs to one place are not noticed there.
+        Err(Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => {}
         Err(error) => return Err(failed(error)),
     }
     let held = fstat(&directory).map_err(failed)?;
