@@ -8,6 +8,8 @@
 //! the reader alone unless it lets a file pass. Bytes that are changed under a mended checksum reach the families, so
 //! there every one is loaded and exported, in a file of the few rows around it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
+
 mod decode_support;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 //! clients read back was compared with these dumps when the files were made. `SNAPSHOTS=overwrite` renews them:
 //! look at the difference before committing it.
 
+#![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
+
 mod decode_support;
 
 use std::fs::{self, File};

@@ -2,6 +2,8 @@
 //! (`docs/format/dump.md` section 6). Runs that have to be caught in the middle read from a pipe that this test holds
 //! open, so nothing here depends on time.
 
+#![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
+
 mod decode_support;
 
 use std::cell::Cell;

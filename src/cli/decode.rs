@@ -18,10 +18,16 @@ use super::text;
 const EXAMPLES: &str = "\
 Examples:
   ekvsnap decode 0000000000002710.fsm -o dump
-  ekvsnap decode /var/lib/elastickv/n1 -o dump --as-of consistent      all groups of a node, at one moment
-  ekvsnap decode *.fsm -o dump --adapter redis --scope redis=0 --drop-expired
+
+  All groups of a node, at one moment:
+  ekvsnap decode /var/lib/elastickv/n1 -o dump --as-of consistent
+
+  Redis only, without what had expired:
+  ekvsnap decode *.fsm -o dump --adapter redis --drop-expired
+
+  From a pipe, and is the dump still what was written?
   zstd -dc backup.fsm.zst | ekvsnap decode - -o dump
-  (cd dump && sha256sum -c CHECKSUMS)                                   is the dump still what was written?";
+  cd dump && sha256sum -c CHECKSUMS";
 
 /// Decode snapshots into a directory tree of plain files: load and export in one go
 ///
