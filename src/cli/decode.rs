@@ -71,15 +71,12 @@ impl Decode {
         let beside = staging_beside(&target);
         // Held from the start: nobody should load for an hour to hear that another run has the place.
         let partial = target.begin().map_err(Error::from)?;
-        let mut leftovers = vec![partial.path().to_owned(), beside.clone()];
+        let left = partial.path().to_owned();
         let dumped = match kept {
             None => self.through(beside, &inputs, partial, &options, &bars),
-            Some(kept) => {
-                leftovers.push(kept.beside());
-                self.keeping(kept, &inputs, partial, &options, &bars)
-            }
+            Some(kept) => self.keeping(kept, &inputs, partial, &options, &bars),
         };
-        let dumped = dumped.inspect_err(|_| say_what_is_left(&leftovers))?;
+        let dumped = dumped.inspect_err(|_| say_what_is_left(&left))?;
         text::finish(manners, &dumped, &self.how.output)
     }
 

@@ -27,7 +27,8 @@ Examples:
 /// Export a staging database as a directory tree of plain files
 ///
 /// The tree is written to DIR.partial and gets its name as the last step, so DIR is either complete or not there.
-/// Values of more than a few hundred KiB are not in the database: the snapshot has to lie where it was loaded from.
+/// Values of more than 32 KiB are not in the database: the snapshot has to lie where it was loaded from, unless that
+/// was a pipe.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Export {
@@ -57,7 +58,7 @@ impl Export {
         let partial = target.begin().map_err(Error::from)?;
         let leftover = partial.path().to_owned();
         let dumped =
-            export(&staging, partial, &options, &bars).inspect_err(|_| say_what_is_left(&[leftover]))?;
+            export(&staging, partial, &options, &bars).inspect_err(|_| say_what_is_left(&leftover))?;
         staging.close().map_err(Error::from)?;
         text::finish(manners, &dumped, &self.how.output)
     }

@@ -60,12 +60,18 @@ pub fn of_staging(error: &StagingError) -> Option<String> {
             "is the path right, and is its directory there?"
         }
         StagingError::Newer => "use the ekvsnap that made it, or load the snapshot again",
+        StagingError::Sqlite(error) if is_damaged(error) => "load the snapshot again",
         StagingError::SourceGone { .. } | StagingError::SourceChanged(_) => {
             "put the snapshot back where it was, or load it again"
         }
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 fn of_target(error: &TargetError) -> Option<String> {

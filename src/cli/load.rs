@@ -10,7 +10,7 @@ use super::args::{AdapterArgs, Inputs, LoadArgs};
 use super::exit::Status;
 use super::log::Manners;
 use super::progress::Bars;
-use super::staged::{Kept, say_what_is_left};
+use super::staged::Kept;
 use super::text;
 
 const EXAMPLES: &str = "\
@@ -49,11 +49,8 @@ impl Load {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let inputs = self.inputs.locate()?;
         let kept = Kept::new(&self.staging, self.force)?;
-        let partial = kept.beside();
         let bars = Bars::new(manners)?;
-        let staging = kept
-            .load(&inputs, &self.how.options(&self.adapters), &bars)
-            .inspect_err(|_| say_what_is_left(&[partial]))?;
+        let staging = kept.load(&inputs, &self.how.options(&self.adapters), &bars)?;
         let report = Report::of(&staging)?;
         staging.close().map_err(Error::from)?;
         text::finish_load(manners, &report, &self.staging)

@@ -48,8 +48,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // `say_what_is_left` looks.
-        let _ = remove(&self.path);
+        if remove(&self.path).is_err() {
+            say_what_is_left(&self.path);
+        }
     }
 }
 
@@ -77,16 +78,21 @@ impl<'p> Kept<'p> {
         Ok(Self { path, force })
     }
 
-    /// The directory in which it lies while it is loaded.
-    pub fn beside(&self) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(".partial");
-        name.into()
-    }
-
     /// Loads into a new database, which gets its name as the last step.
     pub fn load(self, inputs: &[Input], options: &LoadOptions, bars: &Bars) -> anyhow::Result<Staging> {
-        let claim = Claim::of(&self.beside()).map_err(Error::from)?;
+        let mut beside = self.path.as_os_str().to_owned();
+        beside.push(".partial");
+        let claim = Claim::of(Path::new(&beside)).map_err(Error::from)?;
+        self.load_in(claim, inputs, options, bars).inspect_err(|_| say_what_is_left(Path::new(&beside)))
+    }
+
+    fn load_in(
+        &self,
+        claim: Claim,
+        inputs: &[Input],
+        options: &LoadOptions,
+        bars: &Bars,
+    ) -> anyhow::Result<Staging> {
         let loaded = claim.path().join("staging.db");
         let staging = Staging::create(&loaded).map_err(Error::from)?;
         load(inputs, &staging, options, bars)?;
@@ -109,9 +115,9 @@ impl<'p> Kept<'p> {
     }
 }
 
-/// After an error: what could not be cleaned up.
-pub fn say_what_is_left(paths: &[PathBuf]) {
-    for path in paths.iter().filter(|path| path.symlink_metadata().is_ok()) {
+/// After an error: what of ours could not be cleaned up.
+pub fn say_what_is_left(path: &Path) {
+    if path.symlink_metadata().is_ok() {
         tracing::warn!("{} could not be removed; the next run to the same place removes it", path.display());
     }
 }
