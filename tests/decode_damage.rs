@@ -220,8 +220,10 @@ fn a_changed_byte_under_a_mended_checksum_panics_nowhere_and_loses_no_row() {
                     let report = dumped.report;
                     let by_class: u64 = report.classes.iter().map(|class| class.rows).sum();
                     assert_eq!(by_class, report.rows, "{what}");
-                    assert_eq!(report.sources[0].crc32c, Some(format!("{checksum:08x}")), "{what}");
-                    assert!(report.quarantined_rows == 0 || report.is_incomplete(), "{what}");
+                    // A length that swallows the footer leaves the file unverified.
+                    let is_verified = report.sources[0].crc32c == Some(format!("{checksum:08x}"));
+                    let is_whole = is_verified && report.quarantined_rows == 0;
+                    assert!(is_whole || report.is_incomplete(), "{what}");
                 }
             }
         });
