@@ -7,7 +7,7 @@ use ekvsnap::dump::target::Target;
 use ekvsnap::error::Error;
 use ekvsnap::export::export;
 use ekvsnap::report::Report;
-use ekvsnap::staging::Staging;
+use ekvsnap::staging::{Staging, StagingError};
 
 use super::args::{AdapterArgs, ExportArgs};
 use super::exit::Status;
@@ -18,8 +18,10 @@ use super::text;
 const EXAMPLES: &str = "\
 Examples:
   ekvsnap export prod.db -o dump
-  ekvsnap export prod.db -o dump --force --wall-time 2026-04-29T15:42:11Z      the same bytes whenever it runs
-  ekvsnap export prod.db -o live --drop-expired";
+  ekvsnap export prod.db -o live --drop-expired
+
+  The same bytes whenever it runs:
+  ekvsnap export prod.db -o dump --force --wall-time 2026-04-29T15:42:11Z";
 
 /// Export a staging database as a directory tree of plain files
 ///
@@ -44,6 +46,9 @@ impl Export {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let target = Target::new(&self.how.output, self.how.force, std::slice::from_ref(&self.staging))
             .map_err(Error::from)?;
+        if self.staging.is_dir() {
+            return Err(Error::from(StagingError::NotStaging(self.staging)).into());
+        }
         let staging = Staging::open(&self.staging).map_err(Error::from)?;
         let adapters =
             if self.adapters.are_given() { self.adapters.names() } else { Report::of(&staging)?.adapters };

@@ -56,7 +56,6 @@ pub fn of_snapshot(error: &SnapshotError) -> Option<String> {
 pub fn of_staging(error: &StagingError) -> Option<String> {
     let hint = match error {
         StagingError::Exists(_) => "--restart replaces it, or give another name",
-        StagingError::Sqlite(_) => GO_ON,
         StagingError::NotStaging(_) => {
             "`ekvsnap load` makes one; `ekvsnap decode` takes a snapshot straight to a dump; nothing else is replaced"
         }
@@ -65,6 +64,8 @@ pub fn of_staging(error: &StagingError) -> Option<String> {
             "is the path right, and is its directory there?"
         }
         StagingError::Newer => "use the ekvsnap that made it, or load the snapshot again",
+        StagingError::Sqlite(error) if is_damaged(error) => "load the snapshot again",
+        StagingError::Sqlite(_) => GO_ON,
         StagingError::SourceGone { .. } | StagingError::SourceChanged(_) => {
             "put the snapshot back where it was, or load it again"
         }
@@ -73,13 +74,18 @@ pub fn of_staging(error: &StagingError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
 fn of_target(error: &TargetError) -> Option<String> {
     let hint = match error {
         TargetError::Exists(_) => {
             "--force replaces it once the new dump is complete, or give another --output"
         }
-        TargetError::NotADirectory(_) | TargetError::SymbolicLink(_) => "remove it, or give another --output",
-        TargetError::Busy(_) => "wait until the other run is done, or give another --output",
+        TargetError::NotADirectory(_) | TargetError::SymbolicLink(_) => "remove it, or give another name",
+        TargetError::Busy(_) => "wait until the other run is done, or give another name",
         TargetError::NoName(_) => "give --output a name of its own, such as ./dump",
         TargetError::Needed { .. } => "give an --output that holds nothing the run needs",
         TargetError::Io { .. } => return None,

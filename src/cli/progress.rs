@@ -42,15 +42,14 @@ impl Drop for Bars {
 impl Progress for Bars {
     fn begin(&self, phase: Phase, total: Option<u64>) {
         self.with(|bar| {
-            // No bar fills the line: the ^C that a terminal writes behind it would wrap, and leave half of it there.
             let (known, unknown) = match phase {
                 Phase::Load => (
-                    "loading    {bar:20} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+                    "loading    {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
                     "loading    {spinner} {bytes}  {bytes_per_sec}",
                 ),
                 Phase::Reconcile => ("", "checking   {spinner} types, expiries, lengths"),
                 Phase::Export => (
-                    "exporting  {bar:20} {human_pos}/{human_len} keys  {eta} left",
+                    "exporting  {wide_bar} {human_pos}/{human_len} keys  {eta} left",
                     "exporting  {spinner} {human_pos} keys",
                 ),
             };

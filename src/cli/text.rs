@@ -22,6 +22,7 @@ pub fn finish(manners: &Manners, dumped: &Dumped, output: &Path) -> anyhow::Resu
         _ if manners.quiet => {}
         LogFormat::Json => tracing::info!(
             output = %output.display(),
+            keys = dumped.keys.iter().map(|(_, keys)| keys).sum::<u64>(),
             files = dumped.files,
             bytes = dumped.bytes,
             rows = report.rows,
@@ -29,8 +30,14 @@ pub fn finish(manners: &Manners, dumped: &Dumped, output: &Path) -> anyhow::Resu
             "dump written"
         ),
         LogFormat::Text => {
-            let (files, bytes) = (HumanCount(dumped.files), HumanBytes(dumped.bytes));
-            let dump = format!("dump      {}: {files} files, {bytes}\n", output.display());
+            let keys: u64 = dumped.keys.iter().map(|(_, keys)| keys).sum();
+            let dump = format!(
+                "dump      {}: {} keys in {} files, {}\n",
+                output.display(),
+                HumanCount(keys),
+                HumanCount(dumped.files),
+                HumanBytes(dumped.bytes)
+            );
             manners.print(&(summary(report) + &dump + verdict(status)))?;
         }
     }

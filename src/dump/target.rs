@@ -285,6 +285,8 @@ fn lock(path: &Path) -> Result<Option<OwnedFd>, TargetError> {
     match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Err(TargetError::Busy(path.to_owned())),
+        // A file system without locks on directories, such as NFS: two runs to one place are not noticed there.
+        Err(Errno::BADF | Errno::INVAL | Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP) => {}
         Err(error) => return Err(failed(error)),
     }
     let held = fstat(&directory).map_err(failed)?;

@@ -47,7 +47,7 @@ kinds! {
     FamilyNotRead = "family_not_read", incomplete;
     /// The file has no CRC-32C footer, so its integrity is not verified.
     NoFooter = "no_footer";
-    /// The file is empty, begins with a node's header or has a node's name, but has no footer: a node writes one, so the file may be cut off between two rows.
+    /// The file has no footer, although it is empty, begins with a node's header or has a node's name: a node writes one, so the file may be cut off between two rows.
     FooterMissing = "footer_missing", incomplete;
     /// Row keys longer than the node's own restore accepts.
     OversizeKey = "oversize_key";

@@ -1,0 +1,144 @@
+//! What people see: sessions under `tests/cli/`, with every command, its whole output and its exit status.
+//!
+//! A session is a text of `## remarks` and `$ commands`; what stands below a command is its output (standard error
+//! first, standard output after it) and its exit status in brackets, unless that is 0. Commands run one after the other
+//! through `sh` in a folder of their own that holds the fixtures and the files of `damaged_files`. What differs between
+//! machines and days is written `[SIZE]`, `[TIME]` and `[VERSION]`.
+//!
+//! `SNAPSHOTS=overwrite cargo test --test cli_sessions` writes the outputs anew: read the difference as a user would.
+
+#![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
+use ekvsnap_testkit::sorted::SortedSnapshot;
+use ekvsnap_testkit::version::Version;
+use ekvsnap_testkit::writer::MIN_RETAINED_TS;
+use regex::Regex;
+use snapbox::assert::DEFAULT_ACTION_ENV;
+use snapbox::{Assert, Data, Redactions};
+
+const SESSIONS: &str = "tests/cli";
+
+fn copy_fixtures(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let from = entry.unwrap().path();
+        let to = to.join(from.file_name().unwrap());
+        if from.is_dir() {
+            copy_fixtures(&from, &to);
+        } else if from.extension().is_some_and(|extension| extension == "fsm") {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+fn damaged_files(folder: &Path) {
+    let whole = fs::read("tests/fixtures/redis-small/00000000000002ef.fsm").unwrap();
+    let mut changed = whole.clone();
+    changed[200_000] ^= 1;
+    let header = HlcHeader::V1 { ceiling_ms: 1_777_777_777_777 };
+    let row = |key: &str, value: &str| Version::put(key, 116_500_000_000_000_000, value);
+    let malformed = SortedSnapshot::new(116_500_000_000_000_000)
+        .header(header.clone())
+        .version(&row("!redis|str|fine", "value"))
+        .version(&row("!hs|fld|\0\0\0\x09short", "value"))
+        .to_bytes()
+        .unwrap();
+    let compacted =
+        SortedSnapshot::new(116_500_000_000_000_000).version(&row("k", "v")).operational(MIN_RETAINED_TS, 77);
+    for (name, bytes) in [
+        ("truncated.fsm", &whole[..100_000]),
+        ("cut-between-rows.fsm", &whole[..16]),
+        ("changed.fsm", &changed),
+        ("unfinished.fsm.tmp", &whole),
+        ("empty.fsm", b""),
+        ("text.fsm", b"This is not a snapshot.\n"),
+        ("newer.fsm", b"EKVTHLC9 and what nobody knows yet"),
+        ("sst.fsm", &frame(&header, b"EKVSSTI1\0\0\0\0\0\0\0\x02", Footer::Good)),
+        ("malformed.fsm", &malformed),
+        ("compacted.fsm", &compacted.to_bytes().unwrap()),
+    ] {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
+/// The outcome of a command as a session shows it.
+fn run(command: &str, folder: &Path) -> String {
+    let bin = Path::new(env!("CARGO_BIN_EXE_ekvsnap")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .current_dir(folder)
+        .env("PATH", path)
+        .env("LC_ALL", "C")
+        .env("COLUMNS", "100")
+        .env("SOURCE_DATE_EPOCH", "1767225600")
+        .output()
+        .unwrap();
+    let mut shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    shown.push_str(&String::from_utf8_lossy(&output.stdout));
+    match output.status.code() {
+        Some(0) => {}
+        Some(status) => writeln!(shown, "[{status}]").unwrap(),
+        None => shown.push_str("[killed]\n"),
+    }
+    shown
+}
+
+fn redactions() -> Redactions {
+    let mut redactions = Redactions::new();
+    for (name, what) in [
+        ("[SIZE]", r#"\b(?<redacted>[0-9.]+ (B|KiB|MiB))\b"#),
+        ("[SIZE]", r#""bytes":(?<redacted>[0-9]+)"#),
+        ("[TIME]", r#""timestamp":"(?<redacted>[^"]+)""#),
+    ] {
+        redactions.insert(name, Regex::new(what).unwrap()).unwrap();
+    }
+    redactions.insert("[VERSION]", env!("CARGO_PKG_VERSION")).unwrap();
+    redactions
+}
+
+fn play(session: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    copy_fixtures(Path::new("tests/fixtures"), folder.path());
+    damaged_files(folder.path());
+    let path = Path::new(SESSIONS).join(session);
+    let mut played = String::new();
+    for line in fs::read_to_string(&path).unwrap().lines() {
+        if let Some(command) = line.strip_prefix("$ ") {
+            writeln!(played, "{line}\n{}", run(command, folder.path())).unwrap();
+        } else if line.starts_with("## ") {
+            writeln!(played, "{line}").unwrap();
+        }
+    }
+    let expected = Data::read_from(&path, None);
+    // Backslashes belong to keys here, not to paths.
+    let assert = Assert::new().action_env(DEFAULT_ACTION_ENV).redact_with(redactions());
+    assert.normalize_paths(false).eq(played, expected);
+}
+
+macro_rules! sessions {
+    ($($name:ident)+) => {
+        $(#[test]
+        fn $name() {
+            play(concat!(stringify!($name), ".console"));
+        })+
+
+        #[test]
+        fn every_session_is_played() {
+            let mut there: Vec<_> = fs::read_dir(SESSIONS)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().replace(".console", ""))
+                .collect();
+            there.sort();
+            assert_eq!(there, [$(stringify!($name)),+]);
+        }
+    };
+}
+
+sessions! { decode errors export help info load }
