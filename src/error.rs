@@ -77,7 +77,9 @@ impl Error {
     pub fn is_worth_another_try(&self) -> bool {
         match self {
             Self::Snapshot(error) => matches!(error, SnapshotError::Io { .. }),
-            Self::MalformedRow { .. } => false,
+            Self::MalformedRow { .. }
+            | Self::NotStaged { .. }
+            | Self::Staging(StagingError::Incomplete(_)) => false,
             _ => true,
         }
     }
@@ -94,7 +96,14 @@ impl From<ExportError> for Error {
         match error {
             ExportError::Staging(error) => Self::Staging(error),
             ExportError::Tree(error) => Self::Tree(error),
-            ExportError::LargeValue(error) => Self::LargeValue(error),
+            // A large value on its way into a file: it may be the writing that failed.
+            ExportError::LargeValue(error) => match error.downcast::<TreeError>() {
+                Ok(error) => Self::Tree(error),
+                Err(error) => match error.downcast::<ExportError>() {
+                    Ok(inner) => inner.into(),
+                    Err(error) => Self::LargeValue(error),
+                },
+            },
             ExportError::Interrupted => Self::Interrupted,
         }
     }

@@ -1,10 +1,10 @@
 //! An export: staged rows in, a whole directory tree out, or none. Families write their parts; this module puts
 //! KEYMAP, MANIFEST and CHECKSUMS beside them and gives the tree its name.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use rusqlite::types::Null;
 
 use crate::dump::checksums;
 use crate::dump::keymap;
@@ -12,7 +12,7 @@ use crate::dump::manifest::{
     Adapters, Counts, Crc32c, Decode, DynamoDb, Exclusions, Integrity, Manifest, Redis, S3, Source,
     SourceEntry, Sqs,
 };
-use crate::dump::target::{DirectoryId, PartialDump, Target};
+use crate::dump::target::{DirectoryId, PartialDump, beside};
 use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{ADAPTERS, Export, ExportError, Exported, named, snapshot_time};
@@ -77,8 +77,7 @@ pub fn export(
     match write(staging, &partial, options, progress) {
         Ok(dumped) => {
             partial.publish()?;
-            staging.set_fact("export_plan", Null)?;
-            staging.end_unsynced()?;
+            finish(staging)?;
             progress.end();
             Ok(dumped)
         }
@@ -89,6 +88,70 @@ pub fn export(
             Err(error)
         }
     }
+}
+
+/// The dump that an earlier run of the same export has published without living to finish; `None` if there is none. A
+/// finished one counts as well if `finished` says so: when the database should be gone.
+///
+/// # Errors
+/// Whatever the database says; the manifest cannot be read.
+pub fn published(
+    staging: &Staging,
+    output: &Path,
+    options: &ExportOptions,
+    finished: bool,
+) -> Result<Option<Dumped>, Error> {
+    let plan = plan(output, options);
+    let is_ours = |name| -> Result<bool, Error> { Ok(staging.fact::<String>(name)?.as_ref() == Some(&plan)) };
+    let directory = staging.fact::<String>("export_directory")?.map(DirectoryId);
+    if directory.is_none()
+        || directory != DirectoryId::at(output)
+        || !(is_ours("export_plan")? || finished && is_ours("export_finished")?)
+    {
+        return Ok(None);
+    }
+    let size = |name| std::fs::metadata(output.join(name)).map(|metadata| metadata.len());
+    let read = std::fs::read(output.join("MANIFEST.json"))
+        .and_then(|bytes| Manifest::parse(&bytes).map_err(io::Error::other))
+        .and_then(|manifest| Ok((manifest, size("CHECKSUMS")?)));
+    // Somebody has been there since.
+    let Ok((manifest, checksums)) = read else { return Ok(None) };
+    let exported = exported_in(&manifest);
+    let dumped =
+        dumped(staging, options, exported, Report::of_adapters(staging, &options.adapters)?, checksums)?;
+    finish(staging)?;
+    tracing::info!("the dump had been written to its end already");
+    Ok(Some(dumped))
+}
+
+/// What a manifest says of the families in its dump.
+fn exported_in(manifest: &Manifest) -> Vec<(&'static str, Exported)> {
+    let scopes = |adapter: &str| match adapter {
+        "dynamodb" => manifest.adapters.dynamodb.as_ref().map(|part| part.tables.clone()),
+        "s3" => manifest.adapters.s3.as_ref().map(|part| part.buckets.clone()),
+        "sqs" => manifest.adapters.sqs.as_ref().map(|part| part.queues.clone()),
+        _ => {
+            let redis = manifest.adapters.redis.as_ref();
+            redis.map(|part| part.databases.iter().map(ToString::to_string).collect())
+        }
+    };
+    let counts = manifest.decode.as_ref().map(|decode| decode.keys.0.as_slice()).unwrap_or_default();
+    let keys = |adapter: &str| counts.iter().find(|(name, _)| name == adapter).map(|(_, keys)| *keys);
+    ADAPTERS
+        .into_iter()
+        .filter_map(|adapter| {
+            let (keys, scopes) = (keys(adapter)?, scopes(adapter).unwrap_or_default());
+            Some((adapter, Exported { keys, scopes }))
+        })
+        .collect()
+}
+
+/// Notes that the dump is complete, and is where it belongs.
+fn finish(staging: &Staging) -> Result<(), StagingError> {
+    staging.connection().execute_batch(
+        "UPDATE OR REPLACE run SET name = 'export_finished' WHERE name = 'export_plan' AND value IS NOT NULL",
+    )?;
+    staging.end_unsynced()
 }
 
 /// Writes everything that a dump consists of, but does not give it its name.
@@ -162,10 +225,6 @@ fn write(
     files.flush()?;
     drop(files);
 
-    let (count, bytes): (i64, i64) =
-        connection.query_row("SELECT count(*), coalesce(sum(bytes), 0) FROM dump_file", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
     write_checksums(connection, &mut tree)?;
     let mut checksums = 0;
     tree.drain_sums(|sum| checksums = sum.bytes);
@@ -174,6 +233,22 @@ fn write(
     if progress.is_interrupted() {
         return Err(Error::Interrupted);
     }
+    dumped(staging, options, exported, report, checksums)
+}
+
+/// The outcome of an export, whose files stand in `dump_file`, except for CHECKSUMS.
+fn dumped(
+    staging: &Staging,
+    options: &ExportOptions,
+    exported: Vec<(&'static str, Exported)>,
+    report: Report,
+    checksums: u64,
+) -> Result<Dumped, Error> {
+    let (count, bytes): (i64, i64) = staging.connection().query_row(
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM dump_file",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     let is_there = |(adapter, name): &&(String, String)| {
         // A database may be given by the name of its folder.
         let name = if adapter == "redis" { name.trim_start_matches("db_") } else { name };
@@ -193,7 +268,7 @@ fn write(
 /// Does the tree hold what the same export, interrupted, has left? The files that it finished are then in `dump_file`;
 /// otherwise whatever lies there is removed.
 fn begin(staging: &Staging, partial: &PartialDump, options: &ExportOptions) -> Result<bool, Error> {
-    let plan = plan(partial, options);
+    let plan = plan(partial.output(), options);
     let begun = staging.fact::<String>("export_plan")?;
     let directory = staging.fact::<String>("export_directory")?.map(DirectoryId);
     staging.begin_unsynced()?;
@@ -203,7 +278,10 @@ fn begin(staging: &Staging, partial: &PartialDump, options: &ExportOptions) -> R
         tracing::info!("going on with the export that was interrupted");
     } else {
         partial.clear()?;
-        connection.execute_batch("BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap")?;
+        connection.execute_batch(
+            "BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap; \
+             DELETE FROM run WHERE name = 'export_finished'",
+        )?;
         staging.set_fact("export_plan", plan)?;
         staging.set_fact("export_directory", &partial.id().0)?;
         connection.execute_batch("COMMIT")?;
@@ -217,11 +295,11 @@ fn begin(staging: &Staging, partial: &PartialDump, options: &ExportOptions) -> R
 }
 
 /// Everything that decides what the files hold, except those that are written last.
-fn plan(partial: &PartialDump, options: &ExportOptions) -> String {
+fn plan(output: &Path, options: &ExportOptions) -> String {
     format!(
         "{} to {}, adapters {:?}, scopes {:?}, drop expired {}",
         env!("CARGO_PKG_VERSION"),
-        partial.output().display(),
+        output.display(),
         options.adapters,
         options.scopes,
         options.drop_expired
@@ -346,6 +424,7 @@ fn decode(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)
 }
 
 /// Where a run puts a staging database that nobody asked for: beside the dump.
-pub fn staging_beside(target: &Target) -> PathBuf {
-    target.beside(".staging.db")
+pub fn staging_beside(output: &Path) -> PathBuf {
+    // Without `/` at its end.
+    beside(&output.components().collect::<PathBuf>(), ".staging.db")
 }

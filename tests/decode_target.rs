@@ -206,9 +206,7 @@ fn an_interrupted_run_exits_130_and_leaves_nothing() {
         assert_eq!(status, Some(130));
         assert!(said.contains("interrupted"), "{said}");
         assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
-        let (status, _) =
-            Waiting::start(&["load", "-", "--staging", "s.db"], &folder, "s.db.partial/staging.db")
-                .signal(signal);
+        let (status, _) = Waiting::start(&["load", "-", "--staging", "s.db"], &folder, "s.db").signal(signal);
         assert_eq!(status, Some(130));
         assert!(names(folder.path()).is_empty());
     }
@@ -220,7 +218,7 @@ fn a_pipe_that_nobody_writes_to_holds_up_no_interrupt() {
     assert!(Command::new("mkfifo").arg(folder.path().join("pipe.fsm")).status().unwrap().success());
     let mut command = ekvsnap(["decode", "-q", "pipe.fsm", "-o", "dump"]);
     let mut run = command.current_dir(&folder).stderr(Stdio::piped()).spawn().unwrap();
-    while !folder.path().join("dump.staging.db").exists() {
+    while !folder.path().join("dump.partial").exists() {
         assert!(run.try_wait().unwrap().is_none());
         std::thread::yield_now();
     }
@@ -234,19 +232,17 @@ fn what_a_killed_run_left_is_replaced_by_the_next() {
     let folder = scratch();
     let waiting = Waiting::start(&["decode", "-", "-o", "dump"], &folder, "dump.staging.db");
     assert_eq!(waiting.signal("KILL").0, None);
-    let waiting = Waiting::start(&["load", "-", "--staging", "s.db"], &folder, "s.db.partial/staging.db");
+    let waiting = Waiting::start(&["load", "-", "--staging", "s.db"], &folder, "s.db");
     assert_eq!(waiting.signal("KILL").0, None);
     let left = names(folder.path());
-    assert!(!left.contains(&"dump".to_owned()) && !left.contains(&"s.db".to_owned()), "{left:?}");
-    assert!(
-        left.contains(&"dump.partial".to_owned()) && left.contains(&"s.db.partial".to_owned()),
-        "{left:?}"
-    );
+    assert!(!left.contains(&"dump".to_owned()), "{left:?}");
+    assert!(left.contains(&"dump.partial".to_owned()) && left.contains(&"s.db".to_owned()), "{left:?}");
 
     fs::write(folder.path().join("dump.partial/stale"), "x").unwrap();
     symlink("/", folder.path().join("dump.partial/root")).unwrap();
-    assert_eq!(decode_to(&folder.path().join("dump"), &[]), (Some(0), String::new()));
-    let load = ekvsnap(["load", "-q", SNAPSHOT, "--staging"]).arg(folder.path().join("s.db")).output();
+    assert_eq!(decode_to(&folder.path().join("dump"), &["--restart"]), (Some(0), String::new()));
+    let load =
+        ekvsnap(["load", "-q", "--restart", SNAPSHOT, "--staging"]).arg(folder.path().join("s.db")).output();
     assert_eq!(said(&load.unwrap()), (Some(0), String::new()));
     assert_eq!(names(folder.path()), ["dump", "s.db"]);
     assert!(!tree(&folder.path().join("dump")).contains_key(Path::new("stale")));
@@ -262,17 +258,17 @@ fn of_two_runs_to_one_place_the_second_is_refused_and_the_first_goes_on() {
     assert_eq!(first.finish(), (Some(0), String::new()));
     assert_eq!(names(folder.path()), ["dump"]);
 
-    let first = Waiting::start(&["load", "-", "-q", "--staging", "s.db"], &folder, "s.db.partial/staging.db");
+    let first = Waiting::start(&["load", "-", "-q", "--staging", "s.db"], &folder, "s.db");
     let second = ekvsnap(["load", "-q", SNAPSHOT, "--staging"]).arg(folder.path().join("s.db")).output();
     let (status, said) = decode_support::said(&second.unwrap());
     assert_eq!(status, Some(6), "{said}");
-    assert!(said.contains("another process"), "{said}");
+    assert!(said.contains(&format!("process {}", first.run.id())), "{said}");
     assert_eq!(first.finish(), (Some(0), String::new()));
     assert_eq!(names(folder.path()), ["dump", "s.db"]);
 }
 
 #[test]
-fn load_replaces_a_database_only_with_force_and_only_by_a_whole_one() {
+fn load_replaces_a_database_only_when_told_to_start_over_and_only_by_a_snapshot() {
     let folder = scratch();
     let database = folder.path().join("s.db");
     let load_into = |more: &[&str]| {
@@ -280,17 +276,18 @@ fn load_replaces_a_database_only_with_force_and_only_by_a_whole_one() {
     };
     assert_eq!(load_into(&[SNAPSHOT]), (Some(0), String::new()));
     let old = fs::read(&database).unwrap();
-    let (status, said) = load_into(&[SNAPSHOT]);
+    assert_eq!(load_into(&[SNAPSHOT]), (Some(0), String::new()), "it is loaded already");
+    let (status, said) = load_into(&["tests/fixtures/redis-legacy/0000000000000097.fsm"]);
     assert_eq!(status, Some(6));
-    assert!(said.contains("--force"), "{said}");
-    assert_eq!(load_into(&["--force", "Cargo.toml"]).0, Some(3));
-    assert_eq!(load_into(&["--force", "no-such.fsm"]).0, Some(2));
+    assert!(said.contains("--restart"), "{said}");
+    assert_eq!(load_into(&["--restart", "Cargo.toml"]).0, Some(3));
+    assert_eq!(load_into(&["--restart", "no-such.fsm"]).0, Some(2));
     assert!(old == fs::read(&database).unwrap(), "a failed run touched the old database");
-    assert_eq!(load_into(&["--force", SNAPSHOT]), (Some(0), String::new()));
+    assert_eq!(load_into(&["--restart", SNAPSHOT]), (Some(0), String::new()));
     assert_eq!(names(folder.path()), ["s.db"]);
 
     fs::write(&database, "something else").unwrap();
-    assert_eq!(load_into(&["--force", SNAPSHOT]).0, Some(2));
+    assert_eq!(load_into(&["--restart", SNAPSHOT]).0, Some(2));
     assert_eq!(fs::read(&database).unwrap(), b"something else");
 }
 
@@ -315,7 +312,7 @@ impl Progress for After {
 }
 
 #[test]
-fn an_export_that_is_interrupted_at_any_key_leaves_nothing_and_can_be_run_again() {
+fn an_export_that_is_interrupted_at_any_key_leaves_no_output_and_goes_on() {
     let folder = scratch();
     let staging = Staging::create(&folder.path().join("s.db")).unwrap();
     load(&inputs(Path::new(SNAPSHOT)), &staging, &load_options(), &Silent).unwrap();
@@ -328,7 +325,7 @@ fn an_export_that_is_interrupted_at_any_key_leaves_nothing_and_can_be_run_again(
         let ended = export(&staging, partial, &export_options(2), &progress);
         assert!(matches!(ended, Err(Error::Interrupted)), "after {keys} keys");
         drop(staging);
-        assert_eq!(names(folder.path()), ["s.db"]);
+        assert_eq!(names(folder.path()), ["dump.partial", "s.db"]);
     }
     let staging = Staging::open(&folder.path().join("s.db")).unwrap();
     let partial = Target::new(&dump, false, &[]).unwrap().begin().unwrap();
@@ -348,7 +345,7 @@ fn a_dump_that_came_into_being_meanwhile_is_not_replaced() {
     fs::write(dump.join("theirs"), "x").unwrap();
     assert!(matches!(partial.publish(), Err(TargetError::Exists(_))));
     assert_eq!(names(&dump), ["theirs"]);
-    assert_eq!(names(folder.path()), ["dump"]);
+    assert_eq!(names(folder.path()), ["dump", "dump.partial"], "the work is not lost");
 }
 
 #[test]

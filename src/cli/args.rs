@@ -190,7 +190,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "TIME", help_heading = "Manifest")]
     wall_time: Option<Timestamp>,
 
-    /// Threads that write files; the dump is the same whatever their number. Default: one less than the machine has
+    /// Threads that write files; the dump is the same whatever their number. Default: as many as the machine has
     #[arg(long, value_name = "N", help_heading = "Output", value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: Option<u16>,
 }
@@ -213,7 +213,7 @@ impl ExportArgs {
             cluster_id: self.cluster_id.clone(),
             elastickv_version: self.elastickv_version.clone(),
             wall_time: self.wall_time()?,
-            threads: self.threads.map_or(cores.saturating_sub(1).max(1), usize::from),
+            threads: self.threads.map_or(cores, usize::from),
         })
     }
 

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ekvsnap::dump::target::Target;
+use ekvsnap::dump::target::{Target, TargetError};
 use ekvsnap::error::Error;
-use ekvsnap::export::{export, staging_beside};
-use ekvsnap::load::stage;
-use ekvsnap::staging::remove;
+use ekvsnap::export::{Dumped, ExportOptions, export, published, staging_beside};
+use ekvsnap::load::{Input, stage};
+use ekvsnap::staging::{Staging, remove};
 
 use super::args::{AdapterArgs, ExportArgs, Inputs, LoadArgs};
 use super::exit::{Status, UsageError};
@@ -18,10 +18,16 @@ use super::text;
 const EXAMPLES: &str = "\
 Examples:
   ekvsnap decode 0000000000002710.fsm -o dump
-  ekvsnap decode /var/lib/elastickv/n1 -o dump --as-of consistent      all groups of a node, at one moment
-  ekvsnap decode *.fsm -o dump --adapter redis --scope redis=0 --drop-expired
+
+  All groups of a node, at one moment:
+  ekvsnap decode /var/lib/elastickv/n1 -o dump --as-of consistent
+
+  Redis only, without what had expired:
+  ekvsnap decode *.fsm -o dump --adapter redis --drop-expired
+
+  From a pipe, and is the dump still what was written?
   zstd -dc backup.fsm.zst | ekvsnap decode - -o dump
-  (cd dump && sha256sum -c CHECKSUMS)                                   is the dump still what was written?";
+  cd dump && sha256sum -c CHECKSUMS";
 
 /// Decode snapshots into a directory tree of plain files: load and export in one go
 ///
@@ -54,18 +60,30 @@ impl Decode {
         let mut needed = self.inputs.paths();
         needed.extend(self.staging.clone());
         let options = self.how.options(self.adapters.names())?;
-        let target = Target::new(&self.how.output, self.how.force, &needed).map_err(Error::from)?;
         let path = match &self.staging {
             Some(staging) => {
                 check_apart(staging, &self.how.output)?;
                 staging.clone()
             }
-            None => staging_beside(&target),
+            None => staging_beside(&self.how.output),
         };
         let bars = Bars::new(manners)?;
+        let target = match Target::new(&self.how.output, self.how.force, &needed) {
+            Err(TargetError::Exists(output)) => {
+                return match self.published(&inputs, &path, &output, &options, &bars)? {
+                    Some(dumped) => text::finish(manners, &dumped, &self.how.output),
+                    None => Err(Error::from(TargetError::Exists(output)).into()),
+                };
+            }
+            target => target.map_err(Error::from)?,
+        };
         // Held from the start: nobody should load for an hour to hear that another run has the place.
-        let partial = target.begin().map_err(Error::from)?;
-        let staging = stage(&inputs, &path, self.load.restart, &self.load.options(&self.adapters), &bars)?;
+        let mut partial = target.begin().map_err(Error::from)?;
+        let staged = stage(&inputs, &path, self.load.restart, &self.load.options(&self.adapters), &bars);
+        if staged.as_ref().is_err_and(Error::is_worth_another_try) {
+            partial.keep_if_found();
+        }
+        let staging = staged?;
         let result = export(&staging, partial, &options, &bars);
         staging.close().map_err(Error::from)?;
         // A run that was interrupted goes on from here when it is started again.
@@ -74,6 +92,37 @@ impl Decode {
             remove(&path).map_err(Error::from)?;
         }
         text::finish(manners, &result?, &self.how.output)
+    }
+}
+
+impl Decode {
+    /// The dump that is there already, if it is this very run's, which was killed before it could tidy up.
+    fn published(
+        &self,
+        inputs: &[Input],
+        path: &Path,
+        output: &Path,
+        options: &ExportOptions,
+        bars: &Bars,
+    ) -> anyhow::Result<Option<Dumped>> {
+        let over = self.staging.is_none();
+        let is_ours = || {
+            let staging = Staging::open(path)?;
+            published(&staging, output, options, over)
+        };
+        let again = inputs.iter().all(Input::can_be_read_again) && !self.load.restart;
+        // Whatever is wrong with the database, the dump is there and is not to be touched.
+        if !again || !is_ours().is_ok_and(|dumped| dumped.is_some()) {
+            return Ok(None);
+        }
+        // Nothing is left to load; only that it was these snapshots is checked.
+        let staging = stage(inputs, path, false, &self.load.options(&self.adapters), bars)?;
+        let dumped = published(&staging, output, options, true)?;
+        staging.close().map_err(Error::from)?;
+        if over && dumped.is_some() {
+            remove(path).map_err(Error::from)?;
+        }
+        Ok(dumped)
     }
 }
 

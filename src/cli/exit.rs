@@ -69,7 +69,8 @@ fn hint(error: &anyhow::Error) -> Option<String> {
     if error.chain().all(of_the_run) && error.chain().any(is_no_space) {
         return Some(
             "the staging database needs about as much room as the snapshot, the dump again as much; --staging FILE \
-             puts the database on another disk, SQLITE_TMPDIR what SQLite sorts"
+             puts the database on another disk, SQLITE_TMPDIR what SQLite sorts; with room, the same command goes on \
+             where this one stopped"
                 .to_owned(),
         );
     }
@@ -153,16 +154,20 @@ fn of_staging(error: &StagingError) -> Status {
         StagingError::Exists(_) | StagingError::Busy { .. } => Status::TargetExists,
         StagingError::Newer => Status::Unsupported,
         StagingError::Torn(_) => Status::Corrupt,
-        StagingError::NotStaging(_)
-        | StagingError::Incomplete(_)
-        | StagingError::SourceGone { .. }
-        | StagingError::SourceChanged(_) => Status::Usage,
-        StagingError::Open { error, .. } if error.kind() == io::ErrorKind::NotFound => Status::Usage,
+        StagingError::NotStaging(_) | StagingError::Incomplete(_) | StagingError::SourceChanged(_) => {
+            Status::Usage
+        }
+        StagingError::Open { error, .. } | StagingError::SourceGone { error, .. }
+            if error.kind() == io::ErrorKind::NotFound =>
+        {
+            Status::Usage
+        }
         StagingError::Sqlite(error) => match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => Status::Corrupt,
             _ => Status::System,
         },
         StagingError::Open { .. }
+        | StagingError::SourceGone { .. }
         | StagingError::Checkpoint(_)
         | StagingError::Migration(_)
         | StagingError::LargeValue(_) => Status::System,

@@ -1,13 +1,13 @@
 //! `ekvsnap export`: a staging database into a directory tree.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use ekvsnap::dump::target::Target;
+use ekvsnap::dump::target::{Target, TargetError};
 use ekvsnap::error::Error;
-use ekvsnap::export::export;
+use ekvsnap::export::{Dumped, ExportOptions, export, published};
 use ekvsnap::report::Report;
-use ekvsnap::staging::{Staging, StagingError};
+use ekvsnap::staging::Staging;
 
 use super::args::{AdapterArgs, ExportArgs};
 use super::exit::Status;
@@ -44,19 +44,36 @@ pub struct Export {
 
 impl Export {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
-        let target = Target::new(&self.how.output, self.how.force, std::slice::from_ref(&self.staging))
-            .map_err(Error::from)?;
-        if self.staging.is_dir() {
-            return Err(Error::from(StagingError::NotStaging(self.staging)).into());
-        }
+        let target = Target::new(&self.how.output, self.how.force, std::slice::from_ref(&self.staging));
+        let target = match target {
+            Err(TargetError::Exists(output)) => {
+                return match self.published(&output)? {
+                    Some(dumped) => text::finish(manners, &dumped, &self.how.output),
+                    None => Err(Error::from(TargetError::Exists(output)).into()),
+                };
+            }
+            target => target.map_err(Error::from)?,
+        };
         let staging = Staging::open(&self.staging).map_err(Error::from)?;
-        let adapters =
-            if self.adapters.are_given() { self.adapters.names() } else { Report::of(&staging)?.adapters };
-        let options = self.how.options(adapters)?;
+        let options = self.options(&staging)?;
         let bars = Bars::new(manners)?;
         let partial = target.begin().map_err(Error::from)?;
         let dumped = export(&staging, partial, &options, &bars)?;
         staging.close().map_err(Error::from)?;
         text::finish(manners, &dumped, &self.how.output)
+    }
+
+    /// The dump that is there already, if it is this very run's, which was killed before it could say so.
+    fn published(&self, output: &Path) -> anyhow::Result<Option<Dumped>> {
+        // Whatever is wrong with the database, the dump is there and is not to be touched.
+        let Ok(staging) = Staging::open(&self.staging) else { return Ok(None) };
+        let dumped = published(&staging, output, &self.options(&staging)?, false)?;
+        staging.close().map_err(Error::from)?;
+        Ok(dumped)
+    }
+
+    fn options(&self, staging: &Staging) -> anyhow::Result<ExportOptions> {
+        let given = self.adapters.are_given();
+        self.how.options(if given { self.adapters.names() } else { Report::of(staging)?.adapters })
     }
 }

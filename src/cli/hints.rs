@@ -20,9 +20,9 @@ pub fn of_library(error: &Error) -> Option<String> {
             "--on-error quarantine keeps such rows aside and goes on; the exit status is then 1"
         }
         Error::ReaderDied => "this is a bug; the message of the thread stands above",
-        Error::Interrupted | Error::Tree(_) => GO_ON,
+        Error::Interrupted | Error::Tree(_) | Error::LargeValue(_) => GO_ON,
         Error::OtherRun { .. } => "--restart starts over, or give another name",
-        Error::LargeValue(_) | Error::Manifest(_) | Error::NotStaged { .. } => return None,
+        Error::Manifest(_) | Error::NotStaged { .. } => return None,
     };
     Some(hint.to_owned())
 }
@@ -45,9 +45,8 @@ pub fn of_snapshot(error: &SnapshotError) -> Option<String> {
             "give the data directory of a node, one of its folders fsm-snap, or the files themselves"
         }
         SnapshotError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => return None,
-        SnapshotError::Io { .. } | SnapshotError::Unsupported { .. } | SnapshotError::OneGroupTwice(..) => {
-            return None;
-        }
+        SnapshotError::Io { .. } => GO_ON,
+        SnapshotError::Unsupported { .. } | SnapshotError::OneGroupTwice(..) => return None,
     };
     Some(hint.to_owned())
 }
@@ -66,6 +65,8 @@ pub fn of_staging(error: &StagingError) -> Option<String> {
         StagingError::Newer => "use the ekvsnap that made it, or load the snapshot again",
         StagingError::Sqlite(error) if is_damaged(error) => "load the snapshot again",
         StagingError::Sqlite(_) => GO_ON,
+        StagingError::SourceGone { error, .. } if error.kind() != io::ErrorKind::NotFound => GO_ON,
+        StagingError::Open { .. } | StagingError::LargeValue(_) => GO_ON,
         StagingError::SourceGone { .. } | StagingError::SourceChanged(_) => {
             "put the snapshot back where it was, or load it again"
         }
@@ -88,7 +89,12 @@ fn of_target(error: &TargetError) -> Option<String> {
         TargetError::Busy(_) => "wait until the other run is done, or give another name",
         TargetError::NoName(_) => "give --output a name of its own, such as ./dump",
         TargetError::Needed { .. } => "give an --output that holds nothing the run needs",
-        TargetError::Io { .. } => return None,
+        TargetError::Io { source, .. } => match source.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+                return None;
+            }
+            _ => GO_ON,
+        },
     };
     Some(hint.to_owned())
 }

@@ -15,9 +15,11 @@ use super::text;
 
 const EXAMPLES: &str = "\
 Examples:
-  ekvsnap load --staging prod.db 0000000000002710.fsm
-  sqlite3 prod.db 'SELECT * FROM source'     look inside with any SQLite
-  ekvsnap export prod.db -o dump             and write the tree whenever you like";
+  ekvsnap load 0000000000002710.fsm --staging prod.db
+
+  Look inside with any SQLite, and write the tree whenever you like:
+  sqlite3 prod.db 'SELECT * FROM redis_keys LIMIT 5'
+  ekvsnap export prod.db -o dump";
 
 /// Load snapshots into a staging database (SQLite), to query it with any sqlite3 or to export it later
 ///

@@ -92,27 +92,22 @@ impl Target {
         Ok(Self { output, force })
     }
 
-    /// A path beside the output: its name and a suffix.
-    pub fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.output.file_name().map_or_else(OsString::new, OsString::from);
-        name.push(suffix);
-        self.output.with_file_name(name)
-    }
-
     /// Makes `<output>.partial`, or takes the one that an earlier run has left, and holds it.
     ///
     /// # Errors
     /// Another run holds it; it cannot be made.
     pub fn begin(self) -> Result<PartialDump, TargetError> {
-        let path = self.beside(".partial");
+        let path = beside(&self.output, ".partial");
         let io = |source| TargetError::Io { path: path.clone(), source };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io)?;
         }
         for _ in 0..CLAIMS {
+            let mut found = false;
             match fs::create_dir(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    found = true;
                     if let Some(metadata) = metadata(&path)? {
                         check_directory(&path, &metadata)?;
                     }
@@ -124,7 +119,7 @@ impl Target {
                 Some(metadata) => DirectoryId::of(&metadata),
                 None => continue,
             };
-            return Ok(PartialDump { target: self, path, lock, id, stays: false });
+            return Ok(PartialDump { target: self, path, lock, id, found, stays: false });
         }
         Err(TargetError::Busy(path))
     }
@@ -135,6 +130,11 @@ impl Target {
 pub struct DirectoryId(pub String);
 
 impl DirectoryId {
+    /// Of the directory at a path; `None` if there is none.
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().filter(Metadata::is_dir).map(|metadata| Self::of(&metadata))
+    }
+
     fn of(metadata: &Metadata) -> Self {
         // Inode numbers are used again; with the time of birth they are not.
         let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
@@ -149,6 +149,7 @@ pub struct PartialDump {
     path: PathBuf,
     lock: OwnedFd,
     id: DirectoryId,
+    found: bool,
     stays: bool,
 }
 
@@ -168,16 +169,23 @@ impl PartialDump {
         self.stays = true;
     }
 
+    /// Like [`Self::keep`], if an earlier run has left it: what that one wrote is not lost because this one came to
+    /// nothing.
+    pub fn keep_if_found(&mut self) {
+        self.stays |= self.found;
+    }
+
     /// Where its files go.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes it last, and gives it its name.
+    /// Makes it last, and gives it its name. If that fails it stays for another run.
     ///
     /// # Errors
     /// The operating system said no; a directory that has come into being meanwhile is not replaced without force.
     pub fn publish(mut self) -> Result<(), TargetError> {
+        self.stays = true;
         let output = self.target.output.clone();
         let failed = |error: Errno| TargetError::Io { path: output.clone(), source: error.into() };
         syncfs(&self.lock).map_err(failed)?;
@@ -194,7 +202,6 @@ impl PartialDump {
             },
             Err(error) => return Err(failed(error)),
         };
-        self.stays = true;
         let parent = match output.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -210,7 +217,7 @@ impl PartialDump {
     /// Puts the new dump into the place of the old one, which stays whole until then, and says where the old one
     /// is now.
     fn replace(&self) -> Result<PathBuf, TargetError> {
-        let (output, old) = (&self.target.output, self.target.beside(".replaced"));
+        let (output, old) = (&self.target.output, beside(&self.target.output, ".replaced"));
         let failed = |source| TargetError::Io { path: output.clone(), source };
         if let Some(metadata) = metadata(output)? {
             check_directory(output, &metadata)?;
@@ -255,6 +262,13 @@ impl Drop for PartialDump {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// A path beside another one: its name and a suffix.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(suffix);
+    path.with_file_name(name)
 }
 
 /// What is there, itself and not what a symbolic link points to.

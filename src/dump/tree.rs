@@ -362,7 +362,7 @@ impl OpenFile {
             let copied = match copy_file_range(source, Some(&mut offset), &self.file, None, wanted) {
                 Ok(copied) => copied,
                 // Another file system, or one that cannot: by hand.
-                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                     let copied = source.read_at(&mut buffer[..wanted], offset)?;
                     self.file.write_all(&buffer[..copied])?;
                     offset += copied as u64;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::family::{FAMILIES, snapshot_time};
 use crate::progress::{Phase, Progress};
 use crate::snapshot::Hlc;
-use crate::staging::{Staging, StagingError, U64, Warnings, remove};
+use crate::staging::{Staging, StagingError, U64, Warnings, is_empty, remove};
 
 /// How often a run that waits for its input looks whether it should stop.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
@@ -75,6 +75,7 @@ pub fn stage(
         Err(StagingError::Open { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             Staging::create(path)?
         }
+        Err(StagingError::NotStaging(path)) if is_empty(&path) => Staging::create(&path)?,
         Ok(staging) if restart => recreate(staging)?,
         Ok(staging) if resumable => staging,
         // Nothing to go on with: the same load starts over, and no other database is touched.
@@ -97,7 +98,7 @@ pub fn stage(
     match load_opened(opened, &staging, options, progress) {
         Ok(()) => Ok(staging),
         Err(error) => {
-            if !error.is_worth_another_try() {
+            if !resumable || !error.is_worth_another_try() {
                 drop(staging);
                 remove(path)?;
             }
@@ -108,8 +109,9 @@ pub fn stage(
 
 fn recreate(staging: Staging) -> Result<Staging, StagingError> {
     let path = staging.path().to_owned();
-    drop(staging);
+    // While it is still locked: nobody else shall begin in it.
     remove(&path)?;
+    drop(staging);
     Staging::create(&path)
 }
 
@@ -144,6 +146,10 @@ fn load_opened(
         Some(begun) => {
             check_same(staging, &begun, &plan, &opened)?;
             if staging.fact::<i64>("complete")?.is_some() {
+                // The run that completed it may not have lived to make it last.
+                if staging.is_unsynced()? {
+                    staging.end_unsynced()?;
+                }
                 return Ok(());
             }
             tracing::info!("going on with the load that was interrupted");
@@ -157,6 +163,10 @@ fn load_opened(
     let last_commit_ts =
         opened.iter().map(|one| one.reader.opening().last_commit_ts).max().unwrap_or_default();
     for (source, mut one) in opened.into_iter().enumerate() {
+        // Small files end before they come to a checkpoint at which they would stop.
+        if progress.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
         if let Some(as_of) = as_of {
             one.reader.read_as_of(as_of);
         }

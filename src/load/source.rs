@@ -4,20 +4,14 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-
-use sha2::{Digest, Sha256};
 
 use super::INTERRUPT_POLL;
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::snapshot::{Located, Reader, SnapshotError, rfc3339};
-use crate::staging::{Staging, StagingError, U64, modified_ns};
-
-/// Bytes of the beginning and of the end of a file by which it is recognised.
-const FINGERPRINT_BYTES: u64 = 64 << 10;
+use crate::staging::{Staging, StagingError, U64, fingerprint, modified_ns};
 
 /// One snapshot to read.
 #[derive(Clone, Debug)]
@@ -40,7 +34,7 @@ impl Input {
 
 impl Input {
     /// Files can; standard input and pipes cannot.
-    pub(super) fn can_be_read_again(&self) -> bool {
+    pub fn can_be_read_again(&self) -> bool {
         match self {
             Self::File(located) => located.path.is_file(),
             Self::Stdin => false,
@@ -71,18 +65,12 @@ impl Identity {
     fn of(name: &str, file: &File, path: &Path) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let bytes = metadata.len();
-        let mut hash = Sha256::new();
-        let mut piece = vec![0; FINGERPRINT_BYTES.min(bytes) as usize];
-        for start in [0, bytes.saturating_sub(FINGERPRINT_BYTES)] {
-            file.read_exact_at(&mut piece, start)?;
-            hash.update(&piece);
-        }
         Ok(Self {
             name: name.to_owned(),
             absolute_path: Some(std::path::absolute(path)?.as_os_str().as_bytes().to_vec()),
             bytes: Some(bytes),
             modified_ns: Some(modified_ns(&metadata)),
-            fingerprint: Some(hash.finalize().to_vec()),
+            fingerprint: Some(fingerprint(file, bytes)?.to_vec()),
         })
     }
 
@@ -114,10 +102,12 @@ impl Identity {
     /// For people: which file it is.
     pub fn describe(&self) -> String {
         let modified = self.modified_ns.and_then(|ns| rfc3339(ns / 1_000_000));
-        match (self.bytes, modified) {
-            (Some(bytes), Some(modified)) => format!("{} ({bytes} bytes, modified {modified})", self.name),
-            _ => self.name.clone(),
-        }
+        let (Some(bytes), Some(modified)) = (self.bytes, modified) else { return self.name.clone() };
+        // Two files that differ in nothing else shall not read the same.
+        let path = self.absolute_path.as_deref().map_or(self.name.as_str().into(), String::from_utf8_lossy);
+        let fingerprint: String =
+            self.fingerprint.iter().flatten().take(4).map(|b| format!("{b:02x}")).collect();
+        format!("{path} ({bytes} bytes, modified {modified}, fingerprint {fingerprint})")
     }
 }
 

@@ -147,7 +147,7 @@ impl Input {
             self.window.resize(size, 0);
             self.window.shrink_to_fit();
         }
-        while !self.ended && self.filled < self.window.len() {
+        while !self.ended && self.filled < n {
             match self.source.read(&mut self.window[self.filled..]) {
                 Ok(0) => self.ended = true,
                 Ok(count) => self.filled += count,

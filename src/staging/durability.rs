@@ -40,8 +40,23 @@ impl Staging {
     /// # Errors
     /// Whatever SQLite says.
     pub fn may_be_torn(&self) -> Result<bool, StagingError> {
-        let mark: Option<String> = self.fact(MARK)?;
-        Ok(mark.is_some_and(|mark| boot_id() != Some(mark)))
+        match self.fact::<String>(MARK)? {
+            Some(mark) => Ok(boot_id() != Some(mark)),
+            // The mark is the first fact of all: others without it have lost it.
+            None => Ok(self.connection().query_row(
+                "SELECT EXISTS (SELECT 1 FROM run) AND NOT EXISTS (SELECT 1 FROM run WHERE name = ?)",
+                [MARK],
+                |row| row.get(0),
+            )?),
+        }
+    }
+
+    /// Does the mark say that somebody is writing, or was?
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn is_unsynced(&self) -> Result<bool, StagingError> {
+        Ok(self.fact::<String>(MARK)?.is_some())
     }
 }
 

@@ -35,7 +35,7 @@ pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
 pub use quarantine::quarantine;
 pub use schema::APPLICATION_ID;
-pub use values::{Extent, LargeReader, LargeValues, modified_ns};
+pub use values::{Extent, LargeReader, LargeValues, fingerprint, modified_ns};
 pub use warnings::{Kind, Warning, Warnings};
 
 /// Page cache of a connection, in KiB: enough for the inner pages of every table that a load fills in turn.
@@ -113,21 +113,22 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes a new one, readable by its owner only: it holds the data of the snapshot.
+    /// Makes a new one, readable by its owner only: it holds the data of the snapshot. An empty file, which a run
+    /// that was killed at its very beginning leaves, counts as none.
     ///
     /// # Errors
-    /// The file exists, or cannot be made.
+    /// The file exists, or cannot be made; somebody works on it.
     pub fn create(path: &Path) -> Result<Self, StagingError> {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
-            |error| match error.kind() {
-                io::ErrorKind::AlreadyExists => StagingError::Exists(path.to_owned()),
-                _ => StagingError::Open { path: path.to_owned(), error },
-            },
-        )?;
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        Self::prepare(connection, path)
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !is_empty(path) {
+                    return Err(StagingError::Exists(path.to_owned()));
+                }
+            }
+            Err(error) => return Err(StagingError::Open { path: path.to_owned(), error }),
+        }
+        Self::open_believing(path)
     }
 
     /// Opens one for writing, and brings its schema up to date.
@@ -137,7 +138,7 @@ impl Staging {
     pub fn open(path: &Path) -> Result<Self, StagingError> {
         check_is_staging(path)?;
         let staging = Self::open_believing(path)?;
-        if staging.may_be_torn().map_err(|error| torn(error, path))? {
+        if staging.may_be_torn().map_err(|error| unreadable(error, path))? {
             return Err(StagingError::Torn(path.to_owned()));
         }
         Ok(staging)
@@ -166,14 +167,24 @@ impl Staging {
     }
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StagingError> {
+        // Counts only for a database that has no pages yet.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        connection.pragma_update(None, "synchronous", "OFF")?;
+        // Until the schema is there: what a power cut leaves is then an empty file or a staging database.
+        connection.pragma_update(None, "synchronous", "FULL")?;
         connection.busy_timeout(Duration::ZERO)?;
         // The lock is taken with the first write and then kept: now, not when a batch is ready.
-        connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if id != APPLICATION_ID {
+            // New, or undone to nothing because the run that made it was killed at once.
+            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        }
+        connection.execute_batch("COMMIT")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(64);
         schema::migrate(&mut connection)?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
         let duplicates = Duplicates::register(&connection)?;
         Ok(Self { connection, path: path.to_owned(), duplicates })
     }
@@ -231,6 +242,9 @@ impl Staging {
 pub fn check_is_staging(path: &Path) -> Result<(), StagingError> {
     use io::Read;
     let open = |error| StagingError::Open { path: path.to_owned(), error };
+    if std::fs::metadata(path).map_err(open)?.is_dir() {
+        return Err(StagingError::NotStaging(path.to_owned()));
+    }
     let mut head = Vec::new();
     File::open(path).map_err(open)?.take(72).read_to_end(&mut head).map_err(open)?;
     let is_sqlite = head.starts_with(b"SQLite format 3\0");
@@ -239,6 +253,11 @@ pub fn check_is_staging(path: &Path) -> Result<(), StagingError> {
     } else {
         Err(StagingError::NotStaging(path.to_owned()))
     }
+}
+
+/// Is it a file without a byte?
+pub fn is_empty(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
 /// A connection is used by one thread only, so it needs no lock of its own.
@@ -251,45 +270,50 @@ fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
 /// # Errors
 /// The operating system said no.
 pub fn remove(path: &Path) -> Result<(), StagingError> {
+    let gone = |file: &Path| match std::fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    gone(path).map_err(|error| StagingError::Open { path: path.to_owned(), error })?;
     let mut journal = path.as_os_str().to_owned();
     journal.push("-journal");
-    for file in [path, Path::new(&journal)] {
-        match std::fs::remove_file(file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StagingError::Open { path: file.to_owned(), error });
-            }
-            _ => {}
-        }
+    if let Err(error) = gone(Path::new(&journal)) {
+        // No database will ever believe it.
+        tracing::warn!("cannot remove {}: {error}", Path::new(&journal).display());
     }
     Ok(())
 }
 
 /// A database that SQLite finds damaged.
 fn torn(error: StagingError, path: &Path) -> StagingError {
-    match &error {
-        StagingError::Sqlite(inner)
-            if matches!(
-                inner.sqlite_error_code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ) =>
-        {
-            StagingError::Torn(path.to_owned())
+    match code(&error) {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StagingError::Torn(path.to_owned()),
+        _ => error,
+    }
+}
+
+/// A database whose first table cannot be asked: unless the system is to blame, it is damaged.
+fn unreadable(error: StagingError, path: &Path) -> StagingError {
+    use ErrorCode::{CannotOpen, DiskFull, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure};
+    match code(&error) {
+        Some(DiskFull | SystemIoFailure | CannotOpen | OutOfMemory | PermissionDenied | ReadOnly) => error,
+        _ => StagingError::Torn(path.to_owned()),
+    }
+}
+
+fn busy(error: StagingError, path: &Path) -> StagingError {
+    match code(&error) {
+        Some(ErrorCode::DatabaseBusy) => {
+            StagingError::Busy { path: path.to_owned(), owner: lock_owner(path) }
         }
         _ => error,
     }
 }
 
-fn busy(error: StagingError, path: &Path) -> StagingError {
-    let inner = match &error {
-        StagingError::Sqlite(inner) => inner,
-        StagingError::Migration(rusqlite_migration::Error::RusqliteError { err, .. }) => err,
-        _ => return error,
-    };
-    match inner.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy) => {
-            StagingError::Busy { path: path.to_owned(), owner: lock_owner(path) }
-        }
-        _ => error,
+fn code(error: &StagingError) -> Option<ErrorCode> {
+    match error {
+        StagingError::Sqlite(inner) => inner.sqlite_error_code(),
+        _ => None,
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StagingError> {
     match Migrations::from_slice(MIGRATIONS).to_latest(connection) {
         Ok(()) => Ok(()),
         Err(MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => Err(StagingError::Newer),
+        // Without the statement, which is a page of SQL.
+        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
         Err(error) => Err(StagingError::Migration(error)),
     }
 }

@@ -12,9 +12,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest, Sha256};
 
 use super::StagingError;
 use crate::snapshot::{Piece, Place};
+
+/// Bytes of the beginning and of the end of a file by which it is recognised.
+const FINGERPRINT_BYTES: u64 = 64 << 10;
 
 /// A stretch of bytes outside the tables of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,24 +140,42 @@ impl<'c> LargeValues<'c> {
         if let Some(file) = self.files.borrow().get(&source) {
             return Ok(Arc::clone(file));
         }
-        let (path, bytes, modified_ns): (Vec<u8>, Option<i64>, Option<i64>) = self
+        type Known = (Vec<u8>, Option<i64>, Option<i64>, Option<Vec<u8>>);
+        let (path, bytes, modified_ns, fingerprint): Known = self
             .connection
-            .prepare_cached("SELECT absolute_path, bytes, modified_ns FROM source WHERE id = ?")?
-            .query_row([source], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            .prepare_cached("SELECT absolute_path, bytes, modified_ns, fingerprint FROM source WHERE id = ?")?
+            .query_row([source], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         let path = PathBuf::from(OsString::from_vec(path));
-        let file =
-            File::open(&path).map_err(|error| StagingError::SourceGone { path: path.clone(), error })?;
-        let metadata =
-            file.metadata().map_err(|error| StagingError::SourceGone { path: path.clone(), error })?;
-        if bytes.is_some_and(|bytes| bytes.cast_unsigned() != metadata.len())
-            || modified_ns.is_some_and(|modified| modified != self::modified_ns(&metadata))
-        {
+        let gone = |error| StagingError::SourceGone { path: path.clone(), error };
+        let file = File::open(&path).map_err(gone)?;
+        let metadata = file.metadata().map_err(gone)?;
+        let is_same = bytes.is_none_or(|bytes| bytes.cast_unsigned() == metadata.len())
+            && modified_ns.is_none_or(|modified| modified == self::modified_ns(&metadata))
+            && match fingerprint {
+                Some(known) => known == self::fingerprint(&file, metadata.len()).map_err(gone)?,
+                None => true,
+            };
+        if !is_same {
             return Err(StagingError::SourceChanged(path));
         }
         let file = Arc::new(file);
         self.files.borrow_mut().insert(source, Arc::clone(&file));
         Ok(file)
     }
+}
+
+/// SHA-256 of the first and the last 64 KiB of a file of this length, by which it is recognised.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn fingerprint(file: &File, bytes: u64) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; FINGERPRINT_BYTES.min(bytes) as usize];
+    for start in [0, bytes.saturating_sub(FINGERPRINT_BYTES)] {
+        file.read_exact_at(&mut piece, start)?;
+        hash.update(&piece);
+    }
+    Ok(hash.finalize().into())
 }
 
 /// Modification time in Unix nanoseconds.
