@@ -58,7 +58,7 @@ MEMORY_BAR_MIB, LARGE_BAR, CHURN_BAR = 64, 11, 8e6
 
 
 def run(command):
-    """Wall seconds and peak memory in KiB of a command that must succeed."""
+    """Wall seconds, CPU seconds and peak memory in KiB of a command that must succeed."""
     # A process inherits the peak of the one that starts it, so this one has to stay small: it never lists a tree.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if own > SCRIPT_MEMORY_KIB:
@@ -69,7 +69,7 @@ def run(command):
     seconds = time.perf_counter() - started
     if status != 0:
         sys.exit(f"{command} ended with status {os.waitstatus_to_exitcode(status)}")
-    return seconds, usage.ru_maxrss
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
 
 def remove(*paths):
@@ -85,17 +85,18 @@ def size_of(path):
 
 
 class Results:
-    """Seconds and peak memory of each program in each round."""
+    """Wall and CPU seconds of each program in each round, and its peak memory."""
 
     def __init__(self, scenario, rows):
         self.scenario, self.rows, self.snapshot = scenario, rows, 0
-        self.seconds, self.memory = {}, {}
+        self.seconds, self.cpu, self.memory = {}, {}, {}
 
     def measure(self, name, command, *outputs):
         """Runs the command once; what it will write is removed before."""
         remove(*outputs)
-        seconds, memory = run(command)
+        seconds, cpu, memory = run(command)
         self.seconds.setdefault(name, []).append(seconds)
+        self.cpu.setdefault(name, []).append(cpu)
         self.memory[name] = max(memory, self.memory.get(name, 0))
 
     def of(self, name):
@@ -112,6 +113,10 @@ class Results:
         if not self.of(ours) or not self.of(reference):
             return None
         return statistics.median(a / b for a, b in zip(self.of(ours), self.of(reference)))
+
+    def cpu_median(self):
+        """CPU seconds of load and export, which other work on the machine changes less than wall time."""
+        return statistics.median(self.cpu["load"]) + statistics.median(self.cpu["export"])
 
     def peak(self):
         """MiB of the greediest of our own commands."""
@@ -214,8 +219,9 @@ def tables(measured, large, peer):
     for one in large:
         if one.scenario in small:
             ratio = one.median("load + export") / small[one.scenario].median("load + export")
+            cpu = one.cpu_median() / small[one.scenario].cpu_median()
             lines.append(
-                f"| `{one.scenario}`, load and export of {TIMES} times the rows | {ratio:.1f} × | {LARGE_BAR} × "
+                f"| `{one.scenario}`, load and export of {TIMES} times the rows | {ratio:.1f} × (CPU {cpu:.1f} ×) | {LARGE_BAR} × "
                 f"| {verdict(ratio <= LARGE_BAR)} |"
             )
     return "\n".join(lines)
@@ -288,18 +294,22 @@ def main():
     peer = arguments.peer and arguments.peer.resolve()
     subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
     arguments.dir.mkdir(parents=True, exist_ok=True)
-    measured, large = [], []
+    measured, large, loads = [], [], [os.getloadavg()[0]]
     plan = [(name, SCENARIOS[name], measured) for name in scenarios]
     if arguments.large:
         plan += [(name, TIMES * SCENARIOS[name], large) for name in scenarios if name in LARGE]
     for scenario, rows, results in plan:
         print(f"{scenario}, {rows:,} …", file=sys.stderr, flush=True)
         results.append(measure(scenario, rows, arguments.dir, arguments.runs, results is measured, peer))
+        loads.append(os.getloadavg()[0])
     # Only if nothing else lies in it.
     arguments.dir.rmdir()
 
     text = tables(measured, large, peer)
-    text = f"Measured on {machine()}; medians of {arguments.runs} rounds, all files in memory-backed storage.\n\n{text}"
+    # A load of more than one or two, which the measuring itself makes, says that something else was running.
+    busy = f"load average {min(loads):.1f} to {max(loads):.1f}"
+    how = f"medians of {arguments.runs} rounds, all files in memory-backed storage"
+    text = f"Measured on {machine()}, {busy}; {how}.\n\n{text}"
     print(text)
     if arguments.write:
         before, _, rest = DOCUMENT.read_text().partition(BEGIN)
