@@ -75,7 +75,7 @@ fn a_decode_that_is_asked_to_stop_in_either_phase_ends_with_the_same_bytes() {
     let hidden = place.folder.path().join("hidden");
     fs::rename(place.beside(), &hidden).unwrap();
     fs::create_dir(place.beside()).unwrap();
-    fail(&mut decode(), 8);
+    fail(&mut decode(), 2);
     fs::remove_dir(place.beside()).unwrap();
     fs::rename(hidden, place.beside()).unwrap();
     assert_eq!(place.partial_files(), written);
