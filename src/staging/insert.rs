@@ -83,6 +83,9 @@ pub struct BulkInsert<'c> {
     statement: Statement<'c>,
     columns: usize,
     bound: usize,
+    /// The numbers that parameters are bound to, and stay bound to after the statement has run: collections and
+    /// sources repeat from row to row, and binding is a good part of a load.
+    numbers: Vec<Option<i64>>,
 }
 
 impl<'c> BulkInsert<'c> {
@@ -105,7 +108,12 @@ impl<'c> BulkInsert<'c> {
         };
         let sql =
             format!("INSERT OR IGNORE INTO {name} ({}) VALUES {slots} {on_conflict}", columns.join(","));
-        Ok(Self { statement: connection.prepare(&sql)?, columns: columns.len(), bound: 0 })
+        Ok(Self {
+            statement: connection.prepare(&sql)?,
+            columns: columns.len(),
+            bound: 0,
+            numbers: vec![None; ROWS * columns.len()],
+        })
     }
 
     /// Takes one row; every fiftieth goes to the table together with those before it.
@@ -115,9 +123,16 @@ impl<'c> BulkInsert<'c> {
     #[inline]
     pub fn push<const COLUMNS: usize>(&mut self, row: [Cell<'_>; COLUMNS]) -> rusqlite::Result<()> {
         debug_assert_eq!(COLUMNS, self.columns);
-        let first = self.bound * self.columns + 1;
-        for (i, cell) in row.into_iter().enumerate() {
-            self.statement.raw_bind_parameter(first + i, cell)?;
+        let first = self.bound * self.columns;
+        for (cell, slot) in row.into_iter().zip(first..) {
+            let number = match cell.0 {
+                ValueRef::Integer(number) => Some(number),
+                _ => None,
+            };
+            if number.is_none() || self.numbers[slot] != number {
+                self.statement.raw_bind_parameter(slot + 1, cell)?;
+                self.numbers[slot] = number;
+            }
         }
         self.bound += 1;
         if self.bound == ROWS { self.flush() } else { Ok(()) }
@@ -134,6 +149,7 @@ impl<'c> BulkInsert<'c> {
         // Slots that the last rows do not fill are NULL; no table allows that, and IGNORE passes over them.
         for slot in self.bound * self.columns..ROWS * self.columns {
             self.statement.raw_bind_parameter(slot + 1, rusqlite::types::Null)?;
+            self.numbers[slot] = None;
         }
         let taken = self.statement.raw_execute()?;
         if taken != self.bound {
