@@ -229,22 +229,23 @@ SELECT iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key, type, declared, f
 FROM redis_exported_collection
 WHERE declared <> found;
 
--- A flag for every name and member would cost a tenth of the load; here only ASCII is shown as text.
+-- A flag for every name and member would cost a tenth of the load; here only ASCII is shown as text. The casts are
+-- for builds of SQLite in which GLOB does not look into blobs.
 CREATE VIEW redis_hash_fields AS
 SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
-    iif(f.name GLOB '*[^ -~]*' OR instr(f.name, x'00'), quote(f.name), CAST(f.name AS TEXT)) AS name,
+    iif(CAST(f.name AS TEXT) GLOB '*[^ -~]*' OR instr(f.name, x'00'), quote(f.name), CAST(f.name AS TEXT)) AS name,
     f.value, hex(f.name) AS name_hex
 FROM redis_exported_collection s JOIN redis_hash_field f ON f.collection = s.contents WHERE s.type = 'hash';
 
 CREATE VIEW redis_set_members AS
 SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
-    iif(m.member GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
+    iif(CAST(m.member AS TEXT) GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
     hex(m.member) AS member_hex
 FROM redis_exported_collection s JOIN redis_set_member m ON m.collection = s.contents WHERE s.type = 'set';
 
 CREATE VIEW redis_zset_members AS
 SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
-    iif(m.member GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
+    iif(CAST(m.member AS TEXT) GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
     m.score, hex(m.member) AS member_hex
 FROM redis_exported_collection s JOIN redis_zset_member m ON m.collection = s.contents WHERE s.type = 'zset';
 
