@@ -2,22 +2,21 @@
 //! KEYMAP, MANIFEST and CHECKSUMS beside them and gives the tree its name.
 
 use std::io;
+mod manifest;
+
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use crate::dump::checksums;
 use crate::dump::keymap;
-use crate::dump::manifest::{
-    Adapters, Counts, Crc32c, Decode, DynamoDb, Exclusions, Integrity, Manifest, Redis, S3, Source,
-    SourceEntry, Sqs,
-};
+use crate::dump::manifest::Manifest;
 use crate::dump::target::{DirectoryId, PartialDump, beside};
 use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{ADAPTERS, Export, ExportError, Exported, named, snapshot_time};
 use crate::progress::{Phase, Progress};
-use crate::report::{Report, SourceReport};
+use crate::report::Report;
 use crate::snapshot::Hlc;
 use crate::staging::{BulkInsert, Cell, Conflict, LargeValues, Staging, StagingError, Table};
 
@@ -217,7 +216,7 @@ fn write(
     write_keymaps(connection, &mut tree)?;
     let root = tree.directory("")?;
     tree.begin(&root, b"MANIFEST.json");
-    let manifest = manifest(&report, options, &exported).to_bytes().map_err(Error::Manifest)?;
+    let manifest = manifest::manifest(&report, options, &exported).to_bytes().map_err(Error::Manifest)?;
     tree.content().extend_from_slice(&manifest);
     tree.end()?;
     tree.settle()?;
@@ -359,68 +358,6 @@ fn write_checksums(connection: &Connection, tree: &mut Tree) -> Result<(), Error
     tree.end()?;
     tree.settle()?;
     Ok(())
-}
-
-fn manifest(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)]) -> Manifest {
-    let first = report.sources.first();
-    let mut manifest = Manifest::new(options.wall_time.clone(), first.map(source).unwrap_or_default());
-    manifest.elastickv_version.clone_from(&options.elastickv_version);
-    manifest.cluster_id.clone_from(&options.cluster_id);
-    manifest.snapshot_index = first.and_then(|source| source.snapshot_index).unwrap_or(0);
-    manifest.last_commit_ts = report.last_commit_ts().0;
-    // An adapter that was asked for and holds nothing is there, and empty. One whose rows are not read yet is not
-    // there: nobody knows what it holds.
-    let scopes = |adapter: &str| match exported.iter().find(|(name, _)| *name == adapter) {
-        Some((_, done)) => Some(done.scopes.clone()),
-        None => (report.adapters.iter().any(|name| name == adapter) && report.visible_rows(adapter) == 0)
-            .then(Vec::new),
-    };
-    manifest.adapters = Adapters {
-        dynamodb: scopes("dynamodb").map(|tables| DynamoDb { tables }),
-        s3: scopes("s3").map(|buckets| S3 { buckets }),
-        redis: scopes("redis").map(|databases| Redis {
-            databases: databases.iter().filter_map(|number| number.parse().ok()).collect(),
-        }),
-        sqs: scopes("sqs").map(|queues| Sqs { queues }),
-    };
-    let s3 = options.adapters.iter().any(|adapter| adapter == "s3");
-    manifest.exclusions = Exclusions { rename_s3_collisions: s3, ..Exclusions::default() };
-    manifest.decode = Some(decode(report, options, exported));
-    manifest
-}
-
-fn source(source: &SourceReport) -> Source {
-    Source { fsm_path: source.path.clone(), fsm_crc32c: crc(source) }
-}
-
-fn crc(source: &SourceReport) -> Option<Crc32c> {
-    source.crc32c.as_deref().and_then(|digits| u32::from_str_radix(digits, 16).ok()).map(Crc32c)
-}
-
-fn decode(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)]) -> Decode {
-    let verified = report.sources.iter().all(|source| source.crc32c.is_some());
-    let entry = |source: &SourceReport| SourceEntry {
-        fsm_path: source.path.clone(),
-        fsm_crc32c: crc(source),
-        snapshot_index: source.snapshot_index.unwrap_or(0),
-        last_commit_ts: source.last_commit_ts,
-        rows: source.rows,
-    };
-    Decode {
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        as_of: report.as_of,
-        rows: Counts(report.classes.iter().map(|class| (class.class.to_owned(), class.rows)).collect()),
-        keys: Counts(exported.iter().map(|(adapter, done)| ((*adapter).to_owned(), done.keys)).collect()),
-        warnings: Counts(report.warnings.iter().map(|w| (w.kind.to_owned(), w.count)).collect()),
-        quarantined_rows: report.quarantined_rows,
-        integrity: if verified { Integrity::Crc32cVerified } else { Integrity::NoFooter },
-        drop_expired: options.drop_expired,
-        sources: if report.sources.len() > 1 {
-            report.sources.iter().map(entry).collect()
-        } else {
-            Vec::new()
-        },
-    }
 }
 
 /// Where a run puts a staging database that nobody asked for: beside the dump.
