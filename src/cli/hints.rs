@@ -8,7 +8,8 @@ use ekvsnap::snapshot::{Corruption, SnapshotError};
 use ekvsnap::staging::StagingError;
 
 /// For a run that came to no fault of the snapshot's.
-const GO_ON: &str = "the same command, run again, goes on where this one stopped";
+const GO_ON: &str =
+    "the same command, run again, goes on where this one stopped; what comes through a pipe is read anew";
 
 /// For an error of a run.
 pub fn of_library(error: &Error) -> Option<String> {

@@ -11,8 +11,15 @@ impl ToSql for U64 {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match i64::try_from(self.0) {
             Ok(number) => number.into(),
-            Err(_) => ToSqlOutput::Owned(Value::Text(format!("{:020}", self.0))),
+            Err(_) => ToSqlOutput::Owned(Value::Text(self.digits())),
         })
+    }
+}
+
+impl U64 {
+    /// As many digits as the greatest has, so that text sorts as the numbers do.
+    fn digits(self) -> String {
+        format!("{:020}", self.0)
     }
 }
 
@@ -46,6 +53,17 @@ impl<'a> Cell<'a> {
     /// A number.
     pub fn integer(number: i64) -> Self {
         Self(ValueRef::Integer(number))
+    }
+
+    /// A number as [`U64`] has it; where it is text, its digits are put into `digits`.
+    pub fn unsigned(number: u64, digits: &'a mut String) -> Self {
+        match i64::try_from(number) {
+            Ok(number) => Self::integer(number),
+            Err(_) => {
+                *digits = U64(number).digits();
+                Self(ValueRef::Text(digits.as_bytes()))
+            }
+        }
     }
 
     /// A number or NULL.

@@ -201,8 +201,8 @@ impl<'c> RedisStage<'c> {
         let (mut ms_digits, mut seq_digits) = Default::default();
         self.entries.push([
             Cell::integer(id),
-            unsigned(ms, &mut ms_digits),
-            unsigned(seq, &mut seq_digits),
+            Cell::unsigned(ms, &mut ms_digits),
+            Cell::unsigned(seq, &mut seq_digits),
             fields,
             Cell::integer(context.source),
         ])?;
@@ -316,17 +316,6 @@ fn push_string(
         Cell::integer(context.source),
     ])?;
     Ok(())
-}
-
-/// A u64 as [`U64`] binds it, borrowed from the caller's digits where it is text.
-fn unsigned(number: u64, digits: &mut String) -> Cell<'_> {
-    match i64::try_from(number) {
-        Ok(number) => Cell::integer(number),
-        Err(_) => {
-            *digits = format!("{number:020}");
-            Cell::text_or_blob(digits.as_bytes())
-        }
-    }
 }
 
 fn note_duplicate(context: &mut Context<'_, '_>, of: Type, row: &str, key: &[u8]) {
