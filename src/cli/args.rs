@@ -5,13 +5,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context;
+use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
-use ekvsnap::family::ADAPTERS;
+use ekvsnap::family::{ADAPTERS, Choices, DynamoDbLayout};
 use ekvsnap::load::{AsOf, Input, LoadOptions, OnError};
 use ekvsnap::snapshot::{Hlc, locate, newest_in, rfc3339};
 use jiff::Timestamp;
 
 use super::exit::UsageError;
+
+/// How long a bundle of DynamoDB items gets (`docs/format/dynamodb.md` section 3.6).
+const BUNDLE_SIZE: ByteSize = ByteSize::mib(64);
 
 /// What to read.
 #[derive(Args)]
@@ -171,6 +175,21 @@ pub struct ExportArgs {
     #[arg(long, help_heading = "What to write")]
     drop_expired: bool,
 
+    /// DynamoDB items as one file each, or many to a file, one per line
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = BundleMode::PerItem,
+        value_name = "MODE",
+        help_heading = "What to write"
+    )]
+    dynamodb_bundle_mode: BundleMode,
+
+    /// With `--dynamodb-bundle-mode jsonl`: a file is at most this long, e.g. 500KB; a larger item stands alone.
+    /// Default: 64MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What to write")]
+    dynamodb_bundle_size: Option<ByteSize>,
+
     /// Name of the cluster, for the manifest
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true, help_heading = "Manifest")]
     cluster_id: String,
@@ -205,11 +224,21 @@ impl ExportArgs {
             ))
             .into());
         }
+        let dynamodb_layout = match (self.dynamodb_bundle_mode, self.dynamodb_bundle_size) {
+            (BundleMode::PerItem, None) => DynamoDbLayout::PerItem,
+            (BundleMode::PerItem, Some(_)) => {
+                let why = "--dynamodb-bundle-size needs --dynamodb-bundle-mode jsonl: without it every item is a file";
+                return Err(UsageError(why.to_owned()).into());
+            }
+            (BundleMode::Jsonl, size) => {
+                DynamoDbLayout::Jsonl { part_bytes: size.unwrap_or(BUNDLE_SIZE).as_u64() }
+            }
+        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(ekvsnap::export::ExportOptions {
             adapters,
             scopes: self.scopes.clone(),
-            drop_expired: self.drop_expired,
+            choices: Choices { drop_expired: self.drop_expired, dynamodb_layout },
             cluster_id: self.cluster_id.clone(),
             elastickv_version: self.elastickv_version.clone(),
             wall_time: self.wall_time()?,
@@ -231,6 +260,17 @@ impl ExportArgs {
         };
         rfc3339(time.as_millisecond()).context("the wall time is out of range")
     }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BundleMode {
+    PerItem,
+    Jsonl,
+}
+
+fn parse_size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|_| "a size has the form 65536, 500KB or 64MiB")?;
+    if size.as_u64() == 0 { Err("the size is 0".to_owned()) } else { Ok(size) }
 }
 
 fn parse_scope(text: &str) -> Result<(String, String), String> {

@@ -34,6 +34,7 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
     };
     let s3 = options.adapters.iter().any(|adapter| adapter == "s3");
     manifest.exclusions = Exclusions { rename_s3_collisions: s3, ..Exclusions::default() };
+    manifest.dynamodb_layout = options.choices.dynamodb_layout.name().to_owned();
     manifest.decode = Some(decode(report, options, exported));
     manifest
 }
@@ -63,7 +64,7 @@ fn decode(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)
         warnings: Counts(report.warnings.iter().map(|w| (w.kind.to_owned(), w.count)).collect()),
         quarantined_rows: report.quarantined_rows,
         integrity: if verified { Integrity::Crc32cVerified } else { Integrity::NoFooter },
-        drop_expired: options.drop_expired,
+        drop_expired: options.choices.drop_expired,
         sources: if report.sources.len() > 1 {
             report.sources.iter().map(entry).collect()
         } else {

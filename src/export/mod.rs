@@ -14,7 +14,7 @@ use crate::dump::manifest::Manifest;
 use crate::dump::target::{DirectoryId, PartialDump, beside};
 use crate::dump::tree::Tree;
 use crate::error::Error;
-use crate::family::{ADAPTERS, Export, ExportError, Exported, named, snapshot_time};
+use crate::family::{ADAPTERS, Choices, Export, ExportError, Exported, named, snapshot_time};
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::snapshot::Hlc;
@@ -35,8 +35,8 @@ pub struct ExportOptions {
     pub adapters: Vec<String>,
     /// Adapter and name of a database, table, bucket or queue: of that adapter only these.
     pub scopes: Vec<(String, String)>,
-    /// Leave keys out whose expiry had passed.
-    pub drop_expired: bool,
+    /// What is written, beyond adapters and scopes.
+    pub choices: Choices,
     /// For the manifest; empty if unknown.
     pub cluster_id: String,
     /// For the manifest; empty if unknown.
@@ -206,7 +206,7 @@ fn write(
             large_values: &large_values,
             tree: &mut tree,
             snapshot_ms: snapshot_time(as_of, report.last_commit_ts()),
-            drop_expired: options.drop_expired,
+            choices: &options.choices,
             scopes: &scopes,
             resumed,
             written: &mut written,
@@ -296,12 +296,12 @@ fn begin(staging: &Staging, partial: &PartialDump, options: &ExportOptions) -> R
 /// Everything that decides what the files hold, except those that are written last.
 fn plan(output: &Path, options: &ExportOptions) -> String {
     format!(
-        "{} to {}, adapters {:?}, scopes {:?}, drop expired {}",
+        "{} to {}, adapters {:?}, scopes {:?}, {:?}",
         env!("CARGO_PKG_VERSION"),
         output.display(),
         options.adapters,
         options.scopes,
-        options.drop_expired
+        options.choices
     )
 }
 

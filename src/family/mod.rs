@@ -3,17 +3,19 @@
 //!
 //! A new family is a folder here with `rows`, `stage` and `export`, a migration, and a line in [`FAMILIES`].
 
+mod choices;
 pub mod redis;
 pub mod txn;
 
-use std::error::Error;
 use std::io;
 
 use rusqlite::Connection;
 
+pub use self::choices::{Choices, DynamoDbLayout};
 use crate::dump::tree::{Directory, Tree, TreeError};
+use crate::error::Error;
 use crate::snapshot::{Class, Hlc, Row};
-use crate::staging::{LargeValues, Staging, StagingError, Warnings};
+use crate::staging::{LargeValues, MalformedRow, Staging, StagingError, Warnings};
 
 /// Every family there is.
 pub const FAMILIES: &[&dyn Family] = &[&redis::Redis, &txn::Txn];
@@ -43,13 +45,9 @@ pub trait Family: Sync {
     /// Looks at the staged rows as a whole, once they are all there, and notes what is odd about them.
     ///
     /// # Errors
-    /// Whatever SQLite says.
-    fn reconcile(
-        &self,
-        staging: &Staging,
-        snapshot_ms: i64,
-        warnings: &mut Warnings,
-    ) -> Result<(), StagingError>;
+    /// A rule that only shows when rows are seen together, if the run is to stop at malformed rows; whatever SQLite
+    /// says.
+    fn reconcile(&self, run: &mut Reconcile<'_, '_>) -> Result<(), Error>;
 
     /// Keys by kind, for people.
     ///
@@ -89,11 +87,14 @@ pub struct Context<'a, 'c> {
     pub warnings: &'a mut Warnings,
 }
 
+/// A rule that a row breaks, in words.
+pub type Rule = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a row was not staged.
 #[derive(Debug)]
 pub enum RowError {
     /// It breaks a rule of its family's format.
-    Malformed(Box<dyn Error + Send + Sync>),
+    Malformed(Rule),
     /// The database failed.
     Staging(StagingError),
 }
@@ -101,6 +102,33 @@ pub enum RowError {
 impl<E: Into<StagingError>> From<E> for RowError {
     fn from(error: E) -> Self {
         Self::Staging(error.into())
+    }
+}
+
+/// What becomes of a malformed row: an error that ends the run, or the quarantine.
+pub type OnMalformed<'a> = dyn Fn(&MalformedRow<'_>, Rule, &mut Warnings) -> Result<(), Error> + 'a;
+
+/// What looking at the staged rows as a whole works with.
+pub struct Reconcile<'a, 'c> {
+    /// The staged rows.
+    pub staging: &'a Staging,
+    /// Values too long for a row.
+    pub large_values: &'a LargeValues<'c>,
+    /// The snapshot's own time, in Unix ms: expiries are judged against it.
+    pub snapshot_ms: i64,
+    /// What is odd.
+    pub warnings: &'a mut Warnings,
+    /// Takes rows that turn out to be malformed; the family takes them out of its tables.
+    pub malformed: &'a OnMalformed<'a>,
+}
+
+impl Reconcile<'_, '_> {
+    /// Hands a row that breaks `rule` to the policy of the run.
+    ///
+    /// # Errors
+    /// The rule, if the run is to stop; whatever SQLite says.
+    pub fn malformed(&mut self, row: &MalformedRow<'_>, rule: impl Into<Rule>) -> Result<(), Error> {
+        (self.malformed)(row, rule.into(), self.warnings)
     }
 }
 
@@ -114,8 +142,8 @@ pub struct Export<'a, 'c> {
     pub tree: &'a mut Tree,
     /// The snapshot's own time, in Unix ms: expiries are judged against it.
     pub snapshot_ms: i64,
-    /// Leave expired keys out.
-    pub drop_expired: bool,
+    /// What was asked for beyond adapters and scopes.
+    pub choices: &'a Choices,
     /// Databases, tables, buckets or queues to export; empty for all.
     pub scopes: &'a [String],
     /// Does an earlier, interrupted run have files in the tree already?
@@ -125,6 +153,18 @@ pub struct Export<'a, 'c> {
 }
 
 impl Export<'_, '_> {
+    /// Notes a name that does not lead back to its key, for the KEYMAP of the folder `scope`.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn note_fallback(&self, scope: &str, original: &[u8], encoded: &[u8]) -> Result<(), ExportError> {
+        self.staging
+            .connection()
+            .prepare_cached("INSERT OR IGNORE INTO dump_keymap (scope, original, encoded) VALUES (?, ?, ?)")?
+            .execute((scope, original, String::from_utf8_lossy(encoded)))?;
+        Ok(())
+    }
+
     /// Has an earlier run written this file to its end?
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! `source` knows the files, `writer` moves their rows. What rows mean is the families' business, what bytes mean the
 //! snapshot room's.
 
+mod malformed;
 mod source;
 mod writer;
 
@@ -9,13 +10,14 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use self::malformed::Policy;
 pub use self::source::Input;
 use self::source::{Identity, Opened};
 use crate::error::Error;
-use crate::family::{FAMILIES, snapshot_time};
+use crate::family::{FAMILIES, Reconcile, snapshot_time};
 use crate::progress::{Phase, Progress};
 use crate::snapshot::Hlc;
-use crate::staging::{Staging, StagingError, U64, Warnings, is_empty, remove};
+use crate::staging::{LargeValues, Staging, StagingError, U64, Warnings, is_empty, remove};
 
 /// How often a run that waits for its input looks whether it should stop.
 const INTERRUPT_POLL: Duration = Duration::from_millis(50);
@@ -181,8 +183,16 @@ fn load_opened(
     }
 
     progress.begin(Phase::Reconcile, None);
+    let policy = Policy { staging, on_error: options.on_error };
+    let large_values = LargeValues::new(connection);
     for family in FAMILIES.iter().filter(|family| is_staged(family.name(), options)) {
-        family.reconcile(staging, snapshot_time(as_of, last_commit_ts), &mut warnings)?;
+        family.reconcile(&mut Reconcile {
+            staging,
+            large_values: &large_values,
+            snapshot_ms: snapshot_time(as_of, last_commit_ts),
+            warnings: &mut warnings,
+            malformed: &|row, rule, warnings| policy.take(row, rule, warnings),
+        })?;
     }
     warnings.save(connection)?;
     staging.set_fact("complete", 1)?;

@@ -6,14 +6,15 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 
+use super::malformed::Policy;
 use super::source::{Input, Opened};
-use super::{INTERRUPT_POLL, LoadOptions, OnError, is_staged};
+use super::{INTERRUPT_POLL, LoadOptions, is_staged};
 use crate::error::Error;
 use crate::family::{Context, FAMILIES, RowError, Stage};
 use crate::progress::Progress;
-use crate::snapshot::{Batch, Class, Closing, Readable, Reader, SnapshotError, is_node_name};
+use crate::snapshot::{Batch, Class, Closing, Reader, SnapshotError, is_node_name};
 use crate::staging::{
-    Kind, LargeValues, Staging, U64, Warnings, quarantine, read_checkpoint, save_checkpoint, save_counts,
+    Kind, LargeValues, MalformedRow, Staging, U64, Warnings, read_checkpoint, save_checkpoint, save_counts,
 };
 
 /// Batches on their way between the two threads.
@@ -109,7 +110,7 @@ struct Writer<'c> {
     /// The stage for each class of rows; `None` for rows that are only counted.
     stages: Vec<Box<dyn Stage + 'c>>,
     stage_of: [Option<usize>; Class::ALL.len()],
-    on_error: OnError,
+    policy: Policy<'c>,
     offset: u64,
     committed: u64,
 }
@@ -125,8 +126,8 @@ impl<'c> Writer<'c> {
             stages.push(family.stage(staging, source)?);
         }
         let large_values = LargeValues::new(staging.connection());
-        let on_error = options.on_error;
-        Ok(Self { source, name, staging, large_values, stages, stage_of, on_error, offset: 0, committed: 0 })
+        let policy = Policy { staging, on_error: options.on_error };
+        Ok(Self { source, name, staging, large_values, stages, stage_of, policy, offset: 0, committed: 0 })
     }
 
     fn take(&mut self, batch: &Batch, warnings: &mut Warnings, progress: &dyn Progress) -> Result<(), Error> {
@@ -139,19 +140,9 @@ impl<'c> Writer<'c> {
             match self.stages[stage].row(&row, &mut context) {
                 Ok(()) => {}
                 Err(RowError::Staging(error)) => return Err(error.into()),
-                Err(RowError::Malformed(rule)) if self.on_error == OnError::Stop => {
-                    let key = Readable(row.user_key).to_string();
-                    return Err(Error::MalformedRow {
-                        name: self.name.clone(),
-                        offset: row.offset,
-                        key,
-                        rule,
-                    });
-                }
                 Err(RowError::Malformed(rule)) => {
-                    quarantine(self.staging.connection(), &self.large_values, self.source, &row, &rule)?;
-                    let sample = format!("{} at byte {}: {rule}", Readable(row.user_key), row.offset);
-                    context.warnings.add(Kind::QuarantinedRow, sample);
+                    let row = MalformedRow::of(&row, self.source, &self.large_values)?;
+                    self.policy.take(&row, rule, context.warnings)?;
                 }
             }
         }

@@ -33,7 +33,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 pub use cell::{Cell, U64, is_printable, is_text};
 pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
-pub use quarantine::quarantine;
+pub use quarantine::{MalformedRow, quarantine};
 pub use schema::APPLICATION_ID;
 pub use values::{Extent, LargeReader, LargeValues, fingerprint, modified_ns};
 pub use warnings::{Kind, Warning, Warnings};

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use ekvsnap::dump::target::Target;
 use ekvsnap::error::Error;
 use ekvsnap::export::{Dumped, ExportOptions, export};
-use ekvsnap::family::ADAPTERS;
+use ekvsnap::family::{ADAPTERS, Choices};
 use ekvsnap::load::{Input, LoadOptions, load};
 use ekvsnap::progress::Silent;
 use ekvsnap::snapshot::locate;
@@ -38,7 +38,7 @@ pub fn export_options(threads: usize) -> ExportOptions {
     ExportOptions {
         adapters: ADAPTERS.map(str::to_owned).to_vec(),
         scopes: Vec::new(),
-        drop_expired: false,
+        choices: Choices::default(),
         cluster_id: String::new(),
         elastickv_version: String::new(),
         wall_time: WALL_TIME.to_owned(),

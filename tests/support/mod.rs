@@ -15,6 +15,7 @@ use std::thread;
 use ekvsnap::dump::target::Target;
 use ekvsnap::error::Error;
 use ekvsnap::export::{ExportOptions, export};
+use ekvsnap::family::Choices;
 use ekvsnap::load::{Input, LoadOptions, OnError, load};
 use ekvsnap::progress::Silent;
 use ekvsnap::report::Report;
@@ -166,7 +167,7 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
     let options = ExportOptions {
         adapters,
         scopes: Vec::new(),
-        drop_expired: how.drop_expired,
+        choices: Choices { drop_expired: how.drop_expired, ..Choices::default() },
         cluster_id: String::new(),
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),

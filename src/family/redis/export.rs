@@ -4,8 +4,8 @@
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
+use rusqlite::Statement;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Statement};
 
 use super::entry::{self, EntryError};
 use super::rows::Type;
@@ -268,7 +268,7 @@ impl Exporter<'_, '_, '_> {
         };
         self.name.clear();
         if push_file_name(key, &mut self.name) == NameKind::Fallback {
-            note_fallback(self.run.staging.connection(), key, &self.name)?;
+            self.run.note_fallback(DATABASE, key, &self.name)?;
         }
         self.name.extend_from_slice(extension.as_bytes());
         if self.run.is_written(directory, &self.name)? {
@@ -285,7 +285,7 @@ impl Exporter<'_, '_, '_> {
     }
 
     fn kept(&self) -> String {
-        if self.run.drop_expired {
+        if self.run.choices.drop_expired {
             format!("(expire_at_ms IS NULL OR expire_at_ms > {})", self.run.snapshot_ms)
         } else {
             "1".to_owned()
@@ -304,13 +304,6 @@ fn elements_sql(of: Type) -> &'static str {
              WHERE collection = ?1 AND (?2 OR (ms, seq) > (?3, ?4)) ORDER BY ms, seq"
         }
     }
-}
-
-fn note_fallback(connection: &Connection, key: &[u8], name: &[u8]) -> Result<(), ExportError> {
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO dump_keymap (scope, original, encoded) VALUES (?, ?, ?)")?
-        .execute((DATABASE, key, String::from_utf8_lossy(name)))?;
-    Ok(())
 }
 
 /// A binary-safe value from a column that holds it, or the number of a large value.

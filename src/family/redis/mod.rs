@@ -14,9 +14,10 @@ mod wire;
 
 use rusqlite::Connection;
 
-use super::{Export, ExportError, Exported, Family, Stage};
+use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
+use crate::error::Error;
 use crate::snapshot::Class;
-use crate::staging::{Staging, StagingError, Warnings};
+use crate::staging::{Staging, StagingError};
 
 /// The Redis family.
 pub struct Redis;
@@ -34,13 +35,8 @@ impl Family for Redis {
         Ok(Box::new(stage::RedisStage::new(staging, source)?))
     }
 
-    fn reconcile(
-        &self,
-        staging: &Staging,
-        snapshot_ms: i64,
-        warnings: &mut Warnings,
-    ) -> Result<(), StagingError> {
-        reconcile::reconcile(staging.connection(), snapshot_ms, warnings)
+    fn reconcile(&self, run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
+        Ok(reconcile::reconcile(run.staging.connection(), run.snapshot_ms, run.warnings)?)
     }
 
     fn keys(&self, connection: &Connection) -> Result<Vec<(String, u64)>, StagingError> {

@@ -10,9 +10,10 @@ use std::io::Read;
 use rusqlite::Connection;
 
 use self::rows::Record;
-use super::{Context, Export, ExportError, Exported, Family, RowError, Stage};
+use super::{Context, Export, ExportError, Exported, Family, Reconcile, RowError, Stage};
+use crate::error::Error;
 use crate::snapshot::{Class, Payload, Readable, Row, Skipped};
-use crate::staging::{Extent, Kind, Staging, StagingError, U64, Warnings};
+use crate::staging::{Extent, Kind, Staging, StagingError, U64};
 
 /// The transaction rows.
 pub struct Txn;
@@ -30,16 +31,11 @@ impl Family for Txn {
         Ok(Box::new(TxnStage { connection: staging.connection() }))
     }
 
-    fn reconcile(
-        &self,
-        staging: &Staging,
-        _snapshot_ms: i64,
-        warnings: &mut Warnings,
-    ) -> Result<(), StagingError> {
+    fn reconcile(&self, run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
         for (kind, condition) in
             [(Kind::TxnPendingIntents, "1"), (Kind::TxnPendingIntentsCommitted, "commit_ts IS NOT NULL")]
         {
-            let connection = staging.connection();
+            let connection = run.staging.connection();
             let count = connection.query_row(
                 &format!("SELECT count(*) FROM txn_pending WHERE {condition}"),
                 [],
@@ -48,7 +44,11 @@ impl Family for Txn {
             let mut query =
                 connection.prepare(&format!("SELECT row_key FROM txn_pending WHERE {condition} LIMIT 10"))?;
             let keys = query.query_map([], |row| row.get::<_, Vec<u8>>(0))?.collect::<Result<Vec<_>, _>>()?;
-            warnings.add_many(kind, count.cast_unsigned(), keys.iter().map(|key| Readable(key).to_string()));
+            run.warnings.add_many(
+                kind,
+                count.cast_unsigned(),
+                keys.iter().map(|key| Readable(key).to_string()),
+            );
         }
         Ok(())
     }
