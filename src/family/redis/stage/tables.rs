@@ -1,4 +1,5 @@
-//! The tables that rows go to in bulk. In all of them a row of a second file is noted and the first one counts.
+//! The tables that rows go to in bulk. Of rows of two files the first one counts, and the second is noted; collections
+//! go there once.
 
 use crate::staging::Table;
 
@@ -18,3 +19,8 @@ pub(super) const ITEMS: Table =
     Table { name: "redis_list_item", columns: &["collection", "seq", "item", "source"], key: 2 };
 pub(super) const ENTRIES: Table =
     Table { name: "redis_stream_entry", columns: &["collection", "ms", "seq", "fields", "source"], key: 3 };
+pub(super) const COLLECTIONS: Table = Table {
+    name: "redis_collection",
+    columns: &["id", "key", "key_is_text", "type", "elements", "nan_scores", "source"],
+    key: 1,
+};
