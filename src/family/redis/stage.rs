@@ -46,7 +46,7 @@ impl<'c> RedisStage<'c> {
         let connection = staging.connection();
         // Row keys are unique within a file.
         let conflict = if source == 0 { Conflict::Refuse } else { Conflict::Note };
-        let table = |table| BulkInsert::new(connection, table, conflict);
+        let table = |table| BulkInsert::of_source(connection, table, conflict, source);
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
@@ -110,7 +110,6 @@ impl<'c> RedisStage<'c> {
             Cell::unsigned(ms, &mut ms_digits),
             Cell::unsigned(seq, &mut seq_digits),
             fields,
-            Cell::integer(context.source),
         ])?;
         self.json = json;
         Ok(())
@@ -140,7 +139,6 @@ impl<'c> RedisStage<'c> {
 impl Stage for RedisStage<'_> {
     #[inline]
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        let source = Cell::integer(context.source);
         match decode(row.user_key, row.payload).map_err(malformed)? {
             Record::Ignored => {}
             Record::String(string) => push_string(&mut self.strings, string, context)?,
@@ -151,30 +149,30 @@ impl Stage for RedisStage<'_> {
             }
             Record::Ttl { key, expire_at_ms } => {
                 let text = Cell::flag(is_printable(key));
-                self.ttls.push([Cell::blob(key), text, Cell::integer(expire_at_ms), source])?;
+                self.ttls.push([Cell::blob(key), text, Cell::integer(expire_at_ms)])?;
             }
             Record::Meta(meta) => self.meta(&meta, context)?,
             Record::Delta(delta) => self.delta(&delta, context)?,
             Record::Field { key, name, value } => {
                 let value = cell(value.skip(0), context)?;
                 let id = self.collections.element_of(Type::Hash, key)?;
-                self.fields.push([Cell::integer(id), Cell::blob(name), value, source])?;
+                self.fields.push([Cell::integer(id), Cell::blob(name), value])?;
             }
             Record::SetMember { key, member } => {
                 let id = self.collections.element_of(Type::Set, key)?;
-                self.set_members.push([Cell::integer(id), Cell::blob(member), source])?;
+                self.set_members.push([Cell::integer(id), Cell::blob(member)])?;
             }
             Record::ZsetMember { key, member, score } => {
                 let id = self.collections.element_of(Type::Zset, key)?;
                 if score.is_nan() {
                     self.collections.count_nan_score();
                 }
-                self.zset_members.push([Cell::integer(id), Cell::blob(member), Cell::real(score), source])?;
+                self.zset_members.push([Cell::integer(id), Cell::blob(member), Cell::real(score)])?;
             }
             Record::Item { key, seq, item } => {
                 let item = cell(item.skip(0), context)?;
                 let id = self.collections.element_of(Type::List, key)?;
-                self.items.push([Cell::integer(id), Cell::integer(seq), item, source])?;
+                self.items.push([Cell::integer(id), Cell::integer(seq), item])?;
             }
             Record::Entry { key, ms, seq, entry } => self.entry(key, (ms, seq), entry, context)?,
             Record::Blob { of, key, blob } => self.blob(of, key, blob.skip(0), context)?,
@@ -217,7 +215,6 @@ fn push_string(
         Cell::flag(string.envelope),
         Cell::optional(string.expire_at_ms),
         cell(string.value, context)?,
-        Cell::integer(context.source),
     ])?;
     Ok(())
 }

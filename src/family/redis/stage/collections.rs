@@ -41,7 +41,7 @@ impl<'c> Collections<'c> {
         )?;
         // The key of a list item does not say how long the user key is, so items of two lists may take turns.
         let looked_up = if empty { vec![Type::List] } else { Type::ALL.to_vec() };
-        let table = BulkInsert::new(connection, &COLLECTIONS, Conflict::Refuse)?;
+        let table = BulkInsert::of_source(connection, &COLLECTIONS, Conflict::Refuse, source)?;
         Ok(Self { connection, source, table, run: None, looked_up, next_id })
     }
 
@@ -88,7 +88,6 @@ impl<'c> Collections<'c> {
                 Cell::text_or_blob(of.name().as_bytes()),
                 Cell::integer(*elements),
                 Cell::integer(*nan_scores),
-                Cell::integer(self.source),
             ])?;
         } else if *elements > 0 {
             self.connection
