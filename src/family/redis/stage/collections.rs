@@ -2,7 +2,7 @@
 //! its elements, and fifty to a statement. Metas, deltas and blobs come alone: they look for it, and enter it if it is
 //! not there.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::tables::COLLECTIONS;
 use crate::family::redis::rows::{Meta, MetaDetail, Type};
@@ -12,6 +12,7 @@ pub(super) struct Collections<'c> {
     connection: &'c Connection,
     source: i64,
     table: BulkInsert<'c>,
+    set_meta: Statement<'c>,
     run: Option<Run>,
     /// Types of which a run may belong to a collection that is in the table already.
     looked_up: Vec<Type>,
@@ -42,7 +43,12 @@ impl<'c> Collections<'c> {
         // The key of a list item does not say how long the user key is, so items of two lists may take turns.
         let looked_up = if empty { vec![Type::List] } else { Type::ALL.to_vec() };
         let table = BulkInsert::of_source(connection, &COLLECTIONS, Conflict::Refuse, source)?;
-        Ok(Self { connection, source, table, run: None, looked_up, next_id })
+        let set_meta = connection.prepare(
+            "UPDATE redis_collection SET meta_length = ?, meta_expire_at_ms = ?, list_head = ?, list_tail = ?, \
+             stream_last_ms = ?, stream_last_seq = ?, stream_trimmed_ms = ?, stream_trimmed_seq = ? \
+             WHERE key = ? AND type = ? AND meta_length IS NULL",
+        )?;
+        Ok(Self { connection, source, table, set_meta, run: None, looked_up, next_id })
     }
 
     /// The number of the collection whose element comes next.
@@ -145,32 +151,25 @@ impl<'c> Collections<'c> {
         self.set_meta(meta)
     }
 
-    fn set_meta(&self, meta: &Meta<'_>) -> rusqlite::Result<bool> {
+    fn set_meta(&mut self, meta: &Meta<'_>) -> rusqlite::Result<bool> {
         let (mut list, mut stream) = (None, None);
         match meta.detail {
             MetaDetail::Counted => {}
             MetaDetail::List { head, tail } => list = Some((head, tail)),
             MetaDetail::Stream { last, trimmed } => stream = Some((last, trimmed)),
         }
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE redis_collection SET meta_length = ?, meta_expire_at_ms = ?, list_head = ?, list_tail = ?, \
-                 stream_last_ms = ?, stream_last_seq = ?, stream_trimmed_ms = ?, stream_trimmed_seq = ? \
-                 WHERE key = ? AND type = ? AND meta_length IS NULL",
-            )?
-            .execute((
-                meta.length,
-                meta.expire_at_ms,
-                list.map(|(head, _)| head),
-                list.map(|(_, tail)| tail),
-                stream.map(|(last, _)| U64(last.0)),
-                stream.map(|(last, _)| U64(last.1)),
-                stream.map(|(_, trimmed)| U64(trimmed.0)),
-                stream.map(|(_, trimmed)| U64(trimmed.1)),
-                meta.key,
-                meta.of.name(),
-            ))?;
+        let changed = self.set_meta.execute((
+            meta.length,
+            meta.expire_at_ms,
+            list.map(|(head, _)| head),
+            list.map(|(_, tail)| tail),
+            stream.map(|(last, _)| U64(last.0)),
+            stream.map(|(last, _)| U64(last.1)),
+            stream.map(|(_, trimmed)| U64(trimmed.0)),
+            stream.map(|(_, trimmed)| U64(trimmed.1)),
+            meta.key,
+            meta.of.name(),
+        ))?;
         Ok(changed > 0)
     }
 }
