@@ -90,7 +90,20 @@ impl ToSql for Cell<'_> {
 
 /// UTF-8 without NUL: what SQLite's text functions and people's terminals take whole.
 pub fn is_text(bytes: &[u8]) -> bool {
-    !bytes.contains(&0) && str::from_utf8(bytes).is_ok()
+    is_ascii_text(bytes) || !bytes.contains(&0) && str::from_utf8(bytes).is_ok()
+}
+
+/// Most text is ASCII, which eight bytes at a time tell.
+#[inline]
+fn is_ascii_text(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let (words, rest) = bytes.as_chunks();
+    let odd = words.iter().fold(0, |odd, word| {
+        let word = u64::from_ne_bytes(*word);
+        // Taking one away sets the highest bit of a zero.
+        odd | word | word.wrapping_sub(ONES)
+    });
+    odd & (ONES << 7) == 0 && rest.iter().all(|byte| matches!(byte, 1..=0x7F))
 }
 
 /// Text without control characters: what can be shown as a key in a line of its own.
@@ -116,6 +129,23 @@ mod tests {
         let sorted: Vec<u64> =
             query.query_map([], |row| row.get(0).map(|U64(n)| n)).unwrap().map(Result::unwrap).collect();
         assert_eq!(sorted, numbers);
+    }
+
+    #[test]
+    fn text_is_utf8_without_nul_wherever_the_odd_byte_stands() {
+        for length in 0..20 {
+            let mut bytes = vec![b'a'; length];
+            assert!(is_text(&bytes));
+            for at in 0..length {
+                for (odd, text) in [(0, false), (1, true), (0x7F, true), (0x80, false), (0xFF, false)] {
+                    bytes[at] = odd;
+                    assert_eq!(is_text(&bytes), text, "{bytes:?}");
+                }
+                bytes[at] = b'a';
+            }
+        }
+        assert!(is_text("zwölf ☂".as_bytes()));
+        assert!(!is_text("zwölf\0☂".as_bytes()));
     }
 
     #[test]

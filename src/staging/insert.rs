@@ -94,8 +94,34 @@ impl<'c> BulkInsert<'c> {
     /// # Errors
     /// A table that is not in the schema.
     pub fn new(connection: &'c Connection, table: &Table, conflict: Conflict) -> rusqlite::Result<Self> {
+        Self::prepare(connection, table, conflict, None)
+    }
+
+    /// Prepares the statement for the rows of one source, whose number stands in the column `source` of all of them;
+    /// it is not among the columns of `table`, nor among the cells of a row.
+    ///
+    /// # Errors
+    /// A table that is not in the schema.
+    pub fn of_source(
+        connection: &'c Connection,
+        table: &Table,
+        conflict: Conflict,
+        source: i64,
+    ) -> rusqlite::Result<Self> {
+        Self::prepare(connection, table, conflict, Some(source))
+    }
+
+    fn prepare(
+        connection: &'c Connection,
+        table: &Table,
+        conflict: Conflict,
+        source: Option<i64>,
+    ) -> rusqlite::Result<Self> {
         let Table { name, columns, key } = table;
-        let slots = vec![format!("({})", vec!["?"; columns.len()].join(",")); ROWS].join(",");
+        // What is the same in every row costs the least as part of the statement.
+        let (constant, value) =
+            source.map_or_else(Default::default, |number| (",source", format!(",{number}")));
+        let slots = vec![format!("({}{value})", vec!["?"; columns.len()].join(",")); ROWS].join(",");
         let (collection, parts) =
             if *key > 1 { (columns[0], &columns[1..*key]) } else { ("NULL", &columns[..1]) };
         let on_conflict = match conflict {
@@ -106,8 +132,10 @@ impl<'c> BulkInsert<'c> {
             ),
             Conflict::Refuse => String::new(),
         };
-        let sql =
-            format!("INSERT OR IGNORE INTO {name} ({}) VALUES {slots} {on_conflict}", columns.join(","));
+        let sql = format!(
+            "INSERT OR IGNORE INTO {name} ({}{constant}) VALUES {slots} {on_conflict}",
+            columns.join(",")
+        );
         Ok(Self {
             statement: connection.prepare(&sql)?,
             columns: columns.len(),

@@ -234,3 +234,19 @@ proptest! {
         prop_assert_eq!(parsed.to_bits(), number.to_bits());
     }
 }
+
+#[test]
+fn a_value_that_is_seen_to_be_plain_has_the_bytes_of_one_that_is_looked_through() {
+    for length in 1..20 {
+        for at in 0..length {
+            for odd in 0..=u8::MAX {
+                let mut value = vec![b'a'; length];
+                value[at] = odd;
+                let (mut quick, mut thorough) = (Vec::new(), Vec::new());
+                push_value(&value, Layout::Compact, Markup::Escape, &mut quick);
+                push_checked_value(&value, Layout::Compact, Markup::Escape, &mut thorough);
+                assert_eq!(quick, thorough, "{odd:#x} at {at} of {length}");
+            }
+        }
+    }
+}

@@ -33,7 +33,7 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
         let mut exporter = Exporter { run, name: Vec::new() };
         keys += exporter.strings("redis_exported_string", "strings")?;
         keys += exporter.strings("redis_exported_hll", "hll")?;
-        for of in [Type::Hash, Type::List, Type::Set, Type::Stream, Type::Zset] {
+        for of in Type::ALL {
             keys += exporter.collections(of)?;
         }
     }

@@ -36,51 +36,74 @@ pub(super) fn reconcile(
          AND NOT EXISTS (SELECT 1 FROM redis_hll h WHERE h.key = t.key) \
          AND NOT EXISTS (SELECT 1 FROM redis_bare_string b WHERE b.key = t.key)",
     )?;
-    for (kind, of) in [
-        (Kind::RedisHashLengthMismatch, "hash"),
-        (Kind::RedisListLengthMismatch, "list"),
-        (Kind::RedisSetLengthMismatch, "set"),
-        (Kind::RedisStreamLengthMismatch, "stream"),
-        (Kind::RedisZsetLengthMismatch, "zset"),
-    ] {
-        let sql = format!(
-            "SELECT key, 'declared ' || declared || ', found ' || found FROM redis_exported_collection \
-             WHERE type = '{of}' AND declared <> found"
-        );
-        note(kind, &sql)?;
-    }
-    note(
-        Kind::RedisListItemsWithoutMeta,
-        "SELECT key, NULL FROM redis_exported_collection \
-         WHERE type = 'list' AND meta_length IS NULL AND NOT has_delta",
-    )?;
     note(
         Kind::RedisStreamOrphanEntriesWithoutMeta,
         "SELECT key, elements || ' entries' FROM redis_collection \
          WHERE type = 'stream' AND meta_length IS NULL AND elements > 0",
     )?;
+    let expired = format!("expire_at_ms <= {snapshot_ms}");
     note(
-        Kind::RedisStreamLegacyBlob,
-        "SELECT key, NULL FROM redis_exported_collection WHERE type = 'stream' AND meta_length IS NULL",
+        Kind::RedisExpiredKey,
+        &format!(
+            "SELECT key, {EXPIRY} FROM redis_exported_string WHERE {expired} \
+             UNION ALL SELECT key, {EXPIRY} FROM redis_exported_hll WHERE {expired}"
+        ),
     )?;
-    let expired = format!(
-        "SELECT key, 'at ' || expire_at_ms || ' ms' FROM redis_exported_string WHERE expire_at_ms <= {snapshot_ms} \
-         UNION ALL SELECT key, 'at ' || expire_at_ms || ' ms' FROM redis_exported_hll \
-         WHERE expire_at_ms <= {snapshot_ms} \
-         UNION ALL SELECT key, 'at ' || expire_at_ms || ' ms' FROM redis_exported_collection \
-         WHERE expire_at_ms <= {snapshot_ms}"
-    );
-    note(Kind::RedisExpiredKey, &expired)?;
-    let nan_scores: i64 = connection.query_row(
-        "SELECT coalesce(sum(nan_scores), 0) FROM redis_exported_collection WHERE nan_scores > 0",
-        [],
-        |row| row.get(0),
-    )?;
-    let samples = samples(
-        connection,
-        "SELECT key, nan_scores || ' members' FROM redis_exported_collection WHERE nan_scores > 0",
-    )?;
-    warnings.add_many(Kind::RedisZsetNanScore, nan_scores.cast_unsigned(), samples);
+    note_collections(connection, warnings, &expired)
+}
+
+/// What can be odd about a collection that is exported.
+struct Oddity<'a> {
+    kind: Kind,
+    condition: &'a str,
+    /// How much each one adds to the count.
+    weight: &'a str,
+    remark: &'a str,
+}
+
+const LENGTHS: &str = "'declared ' || declared || ', found ' || found";
+const EXPIRY: &str = "'at ' || expire_at_ms || ' ms'";
+
+/// All oddities are counted in one pass, since there may be as many collections as there are keys. Only those that
+/// come up cost another one.
+fn note_collections(
+    connection: &Connection,
+    warnings: &mut Warnings,
+    expired: &str,
+) -> Result<(), StagingError> {
+    let oddity = |kind, condition, remark| Oddity { kind, condition, weight: "1", remark };
+    let oddities = [
+        oddity(Kind::RedisHashLengthMismatch, "type = 'hash' AND declared <> found", LENGTHS),
+        oddity(Kind::RedisListLengthMismatch, "type = 'list' AND declared <> found", LENGTHS),
+        oddity(Kind::RedisSetLengthMismatch, "type = 'set' AND declared <> found", LENGTHS),
+        oddity(Kind::RedisStreamLengthMismatch, "type = 'stream' AND declared <> found", LENGTHS),
+        oddity(Kind::RedisZsetLengthMismatch, "type = 'zset' AND declared <> found", LENGTHS),
+        oddity(
+            Kind::RedisListItemsWithoutMeta,
+            "type = 'list' AND meta_length IS NULL AND NOT has_delta",
+            "NULL",
+        ),
+        oddity(Kind::RedisStreamLegacyBlob, "type = 'stream' AND meta_length IS NULL", "NULL"),
+        oddity(Kind::RedisExpiredKey, expired, EXPIRY),
+        Oddity {
+            kind: Kind::RedisZsetNanScore,
+            condition: "nan_scores > 0",
+            weight: "nan_scores",
+            remark: "nan_scores || ' members'",
+        },
+    ];
+    let counts = oddities.each_ref().map(|Oddity { condition, weight, .. }| {
+        format!("coalesce(sum({weight}) FILTER (WHERE {condition}), 0)")
+    });
+    let sql = format!("SELECT {} FROM redis_exported_collection", counts.join(", "));
+    let counts: Vec<i64> =
+        connection.query_row(&sql, [], |row| (0..oddities.len()).map(|column| row.get(column)).collect())?;
+    for (Oddity { kind, condition, remark, .. }, count) in oddities.into_iter().zip(counts) {
+        if count > 0 {
+            let sql = format!("SELECT key, {remark} FROM redis_exported_collection WHERE {condition}");
+            warnings.add_many(kind, count.cast_unsigned(), samples(connection, &sql)?);
+        }
+    }
     Ok(())
 }
 

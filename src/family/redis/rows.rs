@@ -20,6 +20,9 @@ pub enum Type {
 }
 
 impl Type {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Hash, Self::List, Self::Set, Self::Stream, Self::Zset];
+
     /// The name in SQL, messages and warning kinds.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,18 +1,19 @@
-//! Redis records into their tables. Rows come in raw key order, so the elements of a collection come in a run: the
-//! collection is looked up once for it, and its elements follow under its number. Leaves one-blob collections to
-//! `blob`, and everything that needs more than one row (TTLs, types, lengths) to the SQL of `reconcile` and
-//! `export`.
+//! Redis records into their tables. Rows come in raw key order, so the elements of a collection come in a run and
+//! follow under one number, which `collections` gives. Leaves one-blob collections to `blob`, and everything that
+//! needs more than one row (TTLs, types, lengths) to the SQL of `reconcile` and `export`.
 
 mod blob;
+mod collections;
 mod tables;
 mod value;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
+use self::collections::Collections;
 use self::tables::{BARE_STRINGS, ENTRIES, FIELDS, HLLS, ITEMS, SET_MEMBERS, STRINGS, TTLS, ZSET_MEMBERS};
 use self::value::{Value, cell, malformed};
 use super::entry;
-use super::rows::{Delta, Malformed, Meta, MetaDetail, Record, StringRow, Type, decode};
+use super::rows::{Delta, Malformed, Meta, Record, StringRow, Type, decode};
 use crate::family::{Context, RowError, Stage};
 use crate::snapshot::{Payload, Readable, Row};
 use crate::staging::{
@@ -35,33 +36,17 @@ pub struct RedisStage<'c> {
     zset_members: BulkInsert<'c>,
     items: BulkInsert<'c>,
     entries: BulkInsert<'c>,
-    run: Option<Run>,
-    /// The next number for a collection or for the elements of a blob.
-    next_id: i64,
+    collections: Collections<'c>,
     json: Vec<u8>,
     rows: u32,
-}
-
-/// Elements of one collection that come one after the other.
-struct Run {
-    of: Type,
-    key: Vec<u8>,
-    id: i64,
-    elements: i64,
-    nan_scores: i64,
 }
 
 impl<'c> RedisStage<'c> {
     pub(super) fn new(staging: &'c Staging, source: i64) -> Result<Self, StagingError> {
         let connection = staging.connection();
-        let next_id = connection.query_row(
-            "SELECT 1 + max(coalesce(max(id), 0), coalesce(max(blob_id), 0)) FROM redis_collection",
-            [],
-            |row| row.get(0),
-        )?;
         // Row keys are unique within a file.
         let conflict = if source == 0 { Conflict::Refuse } else { Conflict::Note };
-        let table = |table| BulkInsert::new(connection, table, conflict);
+        let table = |table| BulkInsert::of_source(connection, table, conflict, source);
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
@@ -74,100 +59,21 @@ impl<'c> RedisStage<'c> {
             zset_members: table(&ZSET_MEMBERS)?,
             items: table(&ITEMS)?,
             entries: table(&ENTRIES)?,
-            run: None,
-            next_id,
+            collections: Collections::new(connection, source)?,
             json: Vec::new(),
             rows: 0,
         })
     }
 
-    /// The number of the collection whose element comes next.
-    #[inline]
-    fn element_of(&mut self, of: Type, key: &[u8], source: i64) -> rusqlite::Result<i64> {
-        match &mut self.run {
-            Some(run) if run.of == of && run.key == key => {
-                run.elements += 1;
-                Ok(run.id)
-            }
-            _ => {
-                self.end_run()?;
-                let id = self.collection(of, key, source)?;
-                self.run = Some(Run { of, key: key.to_vec(), id, elements: 1, nan_scores: 0 });
-                Ok(id)
-            }
-        }
-    }
-
-    fn end_run(&mut self) -> rusqlite::Result<()> {
-        if let Some(Run { id, elements, nan_scores, .. }) = self.run.take() {
-            self.connection
-                .prepare_cached(
-                    "UPDATE redis_collection SET elements = elements + ?, nan_scores = nan_scores + ? WHERE id = ?",
-                )?
-                .execute((elements, nan_scores, id))?;
-        }
-        Ok(())
-    }
-
-    /// The number of a collection, which is made if it is not there.
-    fn collection(&mut self, of: Type, key: &[u8], source: i64) -> rusqlite::Result<i64> {
-        let known = self
-            .connection
-            .prepare_cached("SELECT id FROM redis_collection WHERE key = ? AND type = ?")?
-            .query_row((key, of.name()), |row| row.get(0))
-            .optional()?;
-        if let Some(id) = known {
-            return Ok(id);
-        }
-        let id = self.number();
-        self.connection
-            .prepare_cached(
-                "INSERT INTO redis_collection (id, key, key_is_text, type, source) VALUES (?, ?, ?, ?, ?)",
-            )?
-            .execute((id, key, is_printable(key), of.name(), source))?;
-        Ok(id)
-    }
-
-    fn number(&mut self) -> i64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        id
-    }
-
     fn meta(&mut self, meta: &Meta<'_>, context: &mut Context<'_, '_>) -> rusqlite::Result<()> {
-        let id = self.collection(meta.of, meta.key, context.source)?;
-        let (mut list, mut stream) = (None, None);
-        match meta.detail {
-            MetaDetail::Counted => {}
-            MetaDetail::List { head, tail } => list = Some((head, tail)),
-            MetaDetail::Stream { last, trimmed } => stream = Some((last, trimmed)),
-        }
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE redis_collection SET meta_length = ?, meta_expire_at_ms = ?, list_head = ?, list_tail = ?, \
-                 stream_last_ms = ?, stream_last_seq = ?, stream_trimmed_ms = ?, stream_trimmed_seq = ? \
-                 WHERE id = ? AND meta_length IS NULL",
-            )?
-            .execute((
-                meta.length,
-                meta.expire_at_ms,
-                list.map(|(head, _)| head),
-                list.map(|(_, tail)| tail),
-                stream.map(|(last, _)| U64(last.0)),
-                stream.map(|(last, _)| U64(last.1)),
-                stream.map(|(_, trimmed)| U64(trimmed.0)),
-                stream.map(|(_, trimmed)| U64(trimmed.1)),
-                id,
-            ))?;
-        if changed == 0 {
+        if !self.collections.meta(meta)? {
             note_duplicate(context, meta.of, "meta", meta.key);
         }
         Ok(())
     }
 
     fn delta(&mut self, delta: &Delta<'_>, context: &mut Context<'_, '_>) -> rusqlite::Result<()> {
-        let id = self.collection(delta.of, delta.key, context.source)?;
+        let id = self.collections.find_or_enter(delta.of, delta.key)?;
         let added = self
             .connection
             .prepare_cached(
@@ -197,14 +103,13 @@ impl<'c> RedisStage<'c> {
         }
         let mut json = std::mem::take(&mut self.json);
         let fields = Value::new(payload.skip(entry::MAGIC.len()), context).entry_cell(&mut json)?;
-        let id = self.element_of(Type::Stream, key, context.source)?;
+        let id = self.collections.element_of(Type::Stream, key)?;
         let (mut ms_digits, mut seq_digits) = Default::default();
         self.entries.push([
             Cell::integer(id),
             Cell::unsigned(ms, &mut ms_digits),
             Cell::unsigned(seq, &mut seq_digits),
             fields,
-            Cell::integer(context.source),
         ])?;
         self.json = json;
         Ok(())
@@ -234,7 +139,6 @@ impl<'c> RedisStage<'c> {
 impl Stage for RedisStage<'_> {
     #[inline]
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        let source = Cell::integer(context.source);
         match decode(row.user_key, row.payload).map_err(malformed)? {
             Record::Ignored => {}
             Record::String(string) => push_string(&mut self.strings, string, context)?,
@@ -245,32 +149,30 @@ impl Stage for RedisStage<'_> {
             }
             Record::Ttl { key, expire_at_ms } => {
                 let text = Cell::flag(is_printable(key));
-                self.ttls.push([Cell::blob(key), text, Cell::integer(expire_at_ms), source])?;
+                self.ttls.push([Cell::blob(key), text, Cell::integer(expire_at_ms)])?;
             }
             Record::Meta(meta) => self.meta(&meta, context)?,
             Record::Delta(delta) => self.delta(&delta, context)?,
             Record::Field { key, name, value } => {
                 let value = cell(value.skip(0), context)?;
-                let id = self.element_of(Type::Hash, key, context.source)?;
-                self.fields.push([Cell::integer(id), Cell::blob(name), value, source])?;
+                let id = self.collections.element_of(Type::Hash, key)?;
+                self.fields.push([Cell::integer(id), Cell::blob(name), value])?;
             }
             Record::SetMember { key, member } => {
-                let id = self.element_of(Type::Set, key, context.source)?;
-                self.set_members.push([Cell::integer(id), Cell::blob(member), source])?;
+                let id = self.collections.element_of(Type::Set, key)?;
+                self.set_members.push([Cell::integer(id), Cell::blob(member)])?;
             }
             Record::ZsetMember { key, member, score } => {
-                let id = self.element_of(Type::Zset, key, context.source)?;
-                if score.is_nan()
-                    && let Some(run) = &mut self.run
-                {
-                    run.nan_scores += 1;
+                let id = self.collections.element_of(Type::Zset, key)?;
+                if score.is_nan() {
+                    self.collections.count_nan_score();
                 }
-                self.zset_members.push([Cell::integer(id), Cell::blob(member), Cell::real(score), source])?;
+                self.zset_members.push([Cell::integer(id), Cell::blob(member), Cell::real(score)])?;
             }
             Record::Item { key, seq, item } => {
                 let item = cell(item.skip(0), context)?;
-                let id = self.element_of(Type::List, key, context.source)?;
-                self.items.push([Cell::integer(id), Cell::integer(seq), item, source])?;
+                let id = self.collections.element_of(Type::List, key)?;
+                self.items.push([Cell::integer(id), Cell::integer(seq), item])?;
             }
             Record::Entry { key, ms, seq, entry } => self.entry(key, (ms, seq), entry, context)?,
             Record::Blob { of, key, blob } => self.blob(of, key, blob.skip(0), context)?,
@@ -297,7 +199,7 @@ impl Stage for RedisStage<'_> {
         ] {
             table.flush()?;
         }
-        self.end_run()?;
+        self.collections.flush()?;
         self.note_duplicates(context)
     }
 }
@@ -313,7 +215,6 @@ fn push_string(
         Cell::flag(string.envelope),
         Cell::optional(string.expire_at_ms),
         cell(string.value, context)?,
-        Cell::integer(context.source),
     ])?;
     Ok(())
 }

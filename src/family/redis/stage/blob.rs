@@ -25,7 +25,7 @@ impl RedisStage<'_> {
     ) -> Result<(), RowError> {
         let value = Value::new(blob, context);
         value.walk_blob(of, |element| check(element, &value))?;
-        let collection = self.collection(of, key, context.source)?;
+        let collection = self.collections.find_or_enter(of, key)?;
         let taken: Option<i64> = self
             .connection
             .prepare_cached("SELECT blob_id FROM redis_collection WHERE id = ?")?
@@ -34,7 +34,7 @@ impl RedisStage<'_> {
             super::note_duplicate(context, of, "one-blob", key);
             return Ok(());
         }
-        let id = self.number();
+        let id = self.collections.number();
         let Self { connection, json, .. } = self;
         value.walk_blob(of, |element| insert(connection, id, element, &value, context.source, json))?;
         let table = match of {
