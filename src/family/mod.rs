@@ -6,6 +6,7 @@
 mod choices;
 pub mod redis;
 pub mod txn;
+mod wire;
 
 use std::io;
 

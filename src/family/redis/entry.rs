@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use super::rows::Malformed;
-use super::wire::{Content, Source, Span, Wire, WireError};
 use crate::dump::json::{Layout, Markup, push_value};
+use crate::family::wire::{Content, Source, Span, Wire, WireError};
 
 /// The magic of an entry row's value.
 pub const MAGIC: &[u8] = b"\0RXE\x01";

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Seek};
 use crate::family::redis::blob::{self, BlobError, Element};
 use crate::family::redis::entry::{self, EntryError};
 use crate::family::redis::rows::{Malformed, Type};
-use crate::family::redis::wire::{Span, Wire};
+use crate::family::wire::{Span, Wire};
 use crate::family::{Context, RowError};
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Payload, Skipped};

@@ -64,7 +64,7 @@ proptest! {
     fn a_varint_of_any_number_is_read(number: u64) {
         let mut out = vec![0x08];
         varint(&mut out, number);
-        prop_assert_eq!(fields(&out), Some(vec![(1, Content::Other, Span::default())]));
+        prop_assert_eq!(fields(&out), Some(vec![(1, Content::Varint(number), Span::default())]));
         out.pop();
         prop_assert_eq!(fields(&out), None);
     }
@@ -75,7 +75,10 @@ fn other_wire_types_and_groups_are_passed_over() {
     let other = |number| (number, Content::Other, Span::default());
     assert_eq!(fields(b"\x0d\x01\x02\x03\x04"), Some(vec![other(1)]));
     // A group with a string, a number and a group inside.
-    assert_eq!(fields(b"\x0b\x12\x01x\x18\x07\x23\x24\x0c\x10\x01"), Some(vec![other(1), other(2)]));
+    assert_eq!(
+        fields(b"\x0b\x12\x01x\x18\x07\x23\x24\x0c\x10\x01"),
+        Some(vec![other(1), (2, Content::Varint(1), Span::default())])
+    );
 }
 
 #[test]
