@@ -49,6 +49,17 @@ pub struct Span {
     pub length: u64,
 }
 
+impl Span {
+    /// Its bytes, of a walked value that is in memory.
+    pub fn of(self, value: &[u8]) -> &[u8] {
+        usize::try_from(self.start)
+            .ok()
+            .zip(usize::try_from(self.length).ok())
+            .and_then(|(start, length)| value.get(start..start.checked_add(length)?))
+            .unwrap_or_default()
+    }
+}
+
 /// The content of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {

@@ -119,3 +119,9 @@ fn a_source_that_ends_early_is_an_error_of_reading() {
     let mut wire = Wire::new(&b"\x08"[..], 0, 2);
     assert!(matches!(wire.field(), Err(WireError::Io(_))));
 }
+
+#[test]
+fn a_span_outside_of_the_bytes_is_empty() {
+    assert_eq!(Span { start: 1, length: 3 }.of(b"abc"), b"");
+    assert_eq!(Span { start: u64::MAX, length: u64::MAX }.of(b"abc"), b"");
+}

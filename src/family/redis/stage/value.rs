@@ -88,7 +88,7 @@ impl<'a, 'v, 'c> Value<'a, 'v, 'c> {
     /// The bytes at a span.
     pub(super) fn bytes(&self, span: Span) -> Result<Vec<u8>, StagingError> {
         match self {
-            Self::Inline(bytes) => Ok(entry::slice(bytes, span).to_vec()),
+            Self::Inline(bytes) => Ok(span.of(bytes).to_vec()),
             Self::Large(large) => large.bytes(span),
         }
     }
