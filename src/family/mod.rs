@@ -4,6 +4,7 @@
 //! A new family is a folder here with `rows`, `stage` and `export`, a migration, and a line in [`FAMILIES`].
 
 mod choices;
+pub mod dynamodb;
 pub mod redis;
 pub mod txn;
 mod wire;
