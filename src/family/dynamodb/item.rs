@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::key::{Key, KeyValue};
 use super::malformed::Malformed;
 use super::walk;
+use crate::dump::json::{self, Layout, Markup};
 use crate::snapshot::Readable;
 
 /// The magic of an item's value.
@@ -68,6 +69,12 @@ impl Item {
         let hash = self.key_value(hash_name)?;
         let range = range_name.map(|name| self.key_value(name)).transpose()?;
         Ok(Key { hash, range })
+    }
+
+    /// Appends the document of the item: indented for a file of its own, compact for a line.
+    pub fn push_document(&self, layout: Layout, out: &mut Vec<u8>) {
+        let written = json::push_document(self, layout, Markup::Escape, out);
+        debug_assert!(written.is_ok(), "an item has no form in JSON: {written:?}");
     }
 
     fn key_value(&self, name: &str) -> Result<KeyValue<'_>, Malformed> {

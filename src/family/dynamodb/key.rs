@@ -2,6 +2,8 @@
 //! text (`docs/format/dynamodb.md` sections 1.2 and 1.4). Numbers are `number`'s; which encoding a row must have is
 //! decided by its table.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -47,17 +49,20 @@ impl<'a> KeyValue<'a> {
     /// Appends its segment; false, and nothing appended, if it is a number that cannot be a key.
     #[must_use]
     pub fn push_segment(&self, out: &mut Vec<u8>) -> bool {
-        match self {
-            Self::S(text) => push_segment(text.as_bytes(), out),
-            Self::B(bytes) => push_segment(bytes, out),
+        self.order().map(|raw| push_segment(&raw, out)).is_some()
+    }
+
+    /// The bytes by which it is ordered; `None` for a number that cannot be a key.
+    fn order(&self) -> Option<Cow<'a, [u8]>> {
+        match *self {
+            Self::S(text) => Some(Cow::Borrowed(text.as_bytes())),
+            Self::B(bytes) => Some(Cow::Borrowed(bytes)),
             Self::N(text) => {
-                let Some(number) = KeyNumber::parse(text) else { return false };
                 let mut raw = Vec::new();
-                number.push_order(&mut raw);
-                push_segment(&raw, out);
+                KeyNumber::parse(text)?.push_order(&mut raw);
+                Some(Cow::Owned(raw))
             }
         }
-        true
     }
 }
 
@@ -87,6 +92,17 @@ impl<'a> Key<'a> {
         self.values().all(|value| value.push_segment(out))
     }
 
+    /// Is `payload` the ordered one? Said without making it, for keys that are long.
+    pub fn is_ordered_as(&self, payload: &[u8]) -> bool {
+        let mut rest = payload;
+        for value in self.values() {
+            let order = value.order();
+            let Some(behind) = order.and_then(|raw| strip_segment(&raw, rest)) else { return false };
+            rest = behind;
+        }
+        rest.is_empty()
+    }
+
     /// Appends the legacy payload.
     pub fn push_legacy(&self, out: &mut Vec<u8>) {
         let text = |value: KeyValue<'_>| URL_SAFE_NO_PAD.encode(value.legacy_bytes());
@@ -107,6 +123,18 @@ fn push_segment(raw: &[u8], out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&[0, 1]);
+}
+
+/// What follows the segment of `raw` at the beginning of `payload`; `None` if another stands there.
+fn strip_segment<'p>(raw: &[u8], payload: &'p [u8]) -> Option<&'p [u8]> {
+    let mut rest = payload;
+    for piece in raw.split_inclusive(|byte| *byte == 0) {
+        rest = rest.strip_prefix(piece)?;
+        if piece.ends_with(&[0]) {
+            rest = rest.strip_prefix(&[0xFF])?;
+        }
+    }
+    rest.strip_prefix(&[0, 1])
 }
 
 /// Does `payload` consist of exactly so many ordered segments?

@@ -65,6 +65,13 @@ impl<'a> KeyNumber<'a> {
         }
     }
 
+    /// The nearest double, to compare with.
+    pub fn approximate(&self) -> f64 {
+        let Self { int, fraction, exponent, .. } = self;
+        let sign = if self.negative { "-" } else { "" };
+        format!("{sign}{int}.{fraction}e{exponent}").parse().unwrap_or(f64::NAN)
+    }
+
     /// The text that names it: the same for all spellings of a number.
     pub fn canonical(&self) -> Cow<'a, str> {
         if self.blank {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::item::is_json;
 use super::malformed::Malformed;
+use crate::dump::json::{self, Layout, Markup};
 
 /// The magic of a schema's value.
 pub const MAGIC: &[u8] = b"\0DS\x01";
@@ -113,8 +114,13 @@ impl Schema {
         self.attribute_definitions.get(attribute).map(String::as_str)
     }
 
-    /// The document of `_schema.json`.
-    pub fn document(&self) -> impl Serialize + '_ {
+    /// Appends the document of `_schema.json`.
+    pub fn push_document(&self, layout: Layout, out: &mut Vec<u8>) {
+        let written = json::push_document(&self.document(), layout, Markup::Escape, out);
+        debug_assert!(written.is_ok(), "a schema has no form in JSON: {written:?}");
+    }
+
+    fn document(&self) -> impl Serialize + '_ {
         let key = |schema: Option<&KeySchema>| {
             let attribute = |name: &str| KeyAttribute {
                 name: name.to_owned(),

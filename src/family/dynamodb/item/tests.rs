@@ -2,11 +2,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dump::json::{Layout, Markup, push_document};
 
 fn json(value: &[u8]) -> Result<String, Malformed> {
     let mut out = Vec::new();
-    push_document(&Item::decode(value)?, Layout::Compact, Markup::Escape, &mut out).unwrap();
+    Item::decode(value)?.push_document(Layout::Compact, &mut out);
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -23,7 +22,7 @@ fn v9_an_item_with_every_type_is_written_as_the_specification_has_it() {
     let item = Item::decode(&hex(V9)).unwrap();
     assert!(item.has_empty_set);
     let mut out = Vec::new();
-    push_document(&item, Layout::Indented(0), Markup::Escape, &mut out).unwrap();
+    item.push_document(Layout::Indented(0), &mut out);
     assert_eq!(out.len(), 624);
 }
 
@@ -34,7 +33,7 @@ fn v3_section_5_row_11_a_number_keeps_its_spelling() {
     );
     let item = Item::decode(&value).unwrap();
     let mut out = Vec::new();
-    push_document(&item, Layout::Indented(0), Markup::Escape, &mut out).unwrap();
+    item.push_document(Layout::Indented(0), &mut out);
     let expected = "{\n  \"customer_id\": {\n    \"S\": \"c/1\"\n  },\n  \"order_ts\": {\n    \"N\": \"129.50\"\n  },\n  \"status\": {\n    \"S\": \"open\"\n  }\n}";
     assert_eq!(String::from_utf8(out).unwrap(), expected);
     let key = item.key("customer_id", Some("order_ts")).unwrap();

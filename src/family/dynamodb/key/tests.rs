@@ -129,6 +129,11 @@ proptest! {
         prop_assert_eq!(encode(&a).cmp(&encode(&b)), a.cmp(&b));
         let payload = [encode(&a), encode(&b)].concat();
         prop_assert!(is_ordered(&payload, 2) && looks_ordered(&payload));
+        let key = Key { hash: KeyValue::B(&a), range: Some(KeyValue::B(&b)) };
+        prop_assert!(key.is_ordered_as(&payload) && !key.is_ordered_as(&payload[1..]));
+        let mut other = payload.clone();
+        other.push(0);
+        prop_assert!(!key.is_ordered_as(&other));
         prop_assert_eq!(segments(&payload), Some(vec![a, b]));
     }
 

@@ -93,6 +93,15 @@ fn a_number_with_a_blank_after_its_e_or_too_many_places_is_named_by_its_text() {
 }
 
 #[test]
+fn the_nearest_double_is_that_of_the_value() {
+    for (text, expected) in
+        [("129.50", 129.5), (" -1e 3", -1000.0), (".5", 0.5), ("5.", 5.0), ("1e400", f64::INFINITY)]
+    {
+        assert_eq!(KeyNumber::parse(text).unwrap().approximate(), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_fraction_is_reduced_by_what_it_shares_with_the_power_of_ten() {
     for (text, name) in [
         ("0.75", "3/4"),

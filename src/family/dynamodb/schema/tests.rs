@@ -2,7 +2,6 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dump::json::{Layout, Markup, push_document};
 
 /// A table with this key and these definitions.
 pub(in crate::family::dynamodb) fn table(
@@ -27,7 +26,7 @@ pub(in crate::family::dynamodb) fn table(
 
 fn document(schema: &Schema, layout: Layout) -> String {
     let mut out = Vec::new();
-    push_document(&schema.document(), layout, Markup::Escape, &mut out).unwrap();
+    schema.push_document(layout, &mut out);
     String::from_utf8(out).unwrap()
 }
 
