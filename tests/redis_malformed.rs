@@ -11,9 +11,9 @@ use ekvsnap_testkit::redis_rows::{
     string_key, string_value, ttl_key,
 };
 use ekvsnap_testkit::version::Version;
-use support::{How, LAST_COMMIT_TS, Row, decode, dump, refusal, snapshot};
+use support::{How, LAST_COMMIT_TS, REDIS, Row, decode, dump, refusal, snapshot};
 
-const QUARANTINE: How = How { quarantine: true, drop_expired: false };
+const QUARANTINE: How = How { quarantine: true, ..REDIS };
 
 /// One row for every rule that a Redis row can break, and how the rule is told.
 fn malformed() -> Vec<(Row, &'static str)> {

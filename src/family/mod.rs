@@ -4,8 +4,10 @@
 //! A new family is a folder here with `rows`, `stage` and `export`, a migration, and a line in [`FAMILIES`].
 
 mod choices;
+pub mod dynamodb;
 pub mod redis;
 pub mod txn;
+mod wire;
 
 use std::io;
 
@@ -18,7 +20,7 @@ use crate::snapshot::{Class, Hlc, Row};
 use crate::staging::{LargeValues, MalformedRow, Staging, StagingError, Warnings};
 
 /// Every family there is.
-pub const FAMILIES: &[&dyn Family] = &[&redis::Redis, &txn::Txn];
+pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &redis::Redis, &txn::Txn];
 
 /// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];

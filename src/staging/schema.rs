@@ -14,6 +14,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/02_redis.sql")),
     M::up(include_str!("../../migrations/03_txn.sql")),
     M::up(include_str!("../../migrations/04_dump.sql")),
+    M::up(include_str!("../../migrations/05_dynamodb.sql")),
 ];
 
 /// Brings a database to the newest schema.

@@ -59,6 +59,28 @@ kinds! {
     TxnPendingIntents = "txn_pending_intents";
     /// Intents whose transaction has committed, by its commit record: writes that the dump lacks.
     TxnPendingIntentsCommitted = "txn_pending_intents_committed", incomplete;
+    /// Item rows of a table that has no schema row: what a deleted table has left; a client does not see them, and they are not exported.
+    DdbOrphanItems = "ddb_orphan_items";
+    /// Item rows of an earlier life of a table, left by an unfinished cleanup: a client does not see them, and they are not exported.
+    DdbStaleGenerationItems = "ddb_stale_generation_items";
+    /// Rows of the legacy key encoding whose item exists under another spelling of its key or in the new encoding already; the one that a node would keep is exported.
+    DdbMigrationDuplicates = "ddb_migration_duplicates";
+    /// Items with a key number that a node cannot migrate, so that it fails every call on their table; they are exported.
+    DdbUnmigratableKey = "ddb_unmigratable_key";
+    /// Items with an empty set, which a node takes but cannot serve; they are exported.
+    DdbEmptySet = "ddb_empty_set";
+    /// Items with a key attribute of another type than the table declares, whose file name is tagged for it.
+    DdbKeyTypeMismatch = "ddb_key_type_mismatch";
+    /// Rows in the JSON of older nodes, which current nodes refuse to read; they are exported.
+    DdbJsonValue = "ddb_json_value";
+    /// Rows that begin like DynamoDB rows but are of no known kind; they are not in the dump.
+    DdbUnknownRow = "ddb_unknown_row", incomplete;
+    /// Tables whose generation counter is missing, cannot be read or is below their generation.
+    DdbGenerationCounter = "ddb_generation_counter";
+    /// DynamoDB rows that a transaction had locked when the snapshot was taken.
+    DdbPendingTxnLocks = "ddb_pending_txn_locks";
+    /// Tables of more than a million items, each in a file of its own; --dynamodb-bundle-mode jsonl writes few large files.
+    DdbManyItemFiles = "ddb_many_item_files";
     /// A key has rows of two types; the one that comes first in the order of the format is exported.
     RedisTypeConflict = "redis_type_conflict", incomplete;
     /// A bare string under a key that has a newer string row; the newer one is exported.

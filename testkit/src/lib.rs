@@ -14,7 +14,7 @@
 //! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
-//! | [`redis_rows`], [`txn_rows`] | keys and values of single rows |
+//! | [`redis_rows`], [`dynamodb_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`oracle`] | which version counts, the obvious way |
 //! | [`strategies`] | version sets that interleave, for properties |
@@ -22,6 +22,7 @@
 //! | [`floor`] | the least that a run through SQLite costs, for measuring |
 
 pub mod container;
+pub mod dynamodb_rows;
 pub mod floor;
 pub mod mvcc_writer;
 pub mod oracle;

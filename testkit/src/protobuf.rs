@@ -1,8 +1,8 @@
-//! The protobuf wire format, as far as Redis values use it.
+//! The protobuf wire format, as far as values use it.
 //!
 //! Owns: bytes and double fields, put one behind the other, repeated and unknown ones as the caller
-//! likes. Hand-made, because the reader decodes with a crate and the two must not agree by descent.
-//! Leaves: which field means what to [`crate::redis_rows`].
+//! likes. Hand-made, because the reader decodes with a crate or its own walk and the two must not agree by descent.
+//! Leaves: which field means what to the row modules.
 
 /// Appends a base-128 varint.
 pub fn varint(out: &mut Vec<u8>, mut number: u64) {

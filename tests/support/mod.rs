@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is test code")]
 
+pub mod dynamodb;
 pub mod expected;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,11 @@ use std::thread;
 use ekvsnap::dump::target::Target;
 use ekvsnap::error::Error;
 use ekvsnap::export::{ExportOptions, export};
-use ekvsnap::family::Choices;
-use ekvsnap::load::{Input, LoadOptions, OnError, load};
+use ekvsnap::family::{Choices, DynamoDbLayout};
+use ekvsnap::load::{AsOf, Input, LoadOptions, OnError, load};
 use ekvsnap::progress::Silent;
 use ekvsnap::report::Report;
-use ekvsnap::snapshot::Located;
+use ekvsnap::snapshot::{Hlc, Located};
 use ekvsnap::staging::Staging;
 use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::version::Version;
@@ -37,15 +38,41 @@ pub const LAST_COMMIT_TS: u64 = NOW_MS << 16;
 pub type Row = (Vec<u8>, Vec<u8>);
 
 /// How to decode.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct How {
+    pub adapter: &'static str,
     pub quarantine: bool,
     pub drop_expired: bool,
+    pub layout: DynamoDbLayout,
+    pub scopes: &'static [&'static str],
+    /// HLC.
+    pub as_of: Option<u64>,
+    pub self_contained: bool,
+}
+
+/// The Redis part, as it is.
+pub const REDIS: How = How {
+    adapter: "redis",
+    quarantine: false,
+    drop_expired: false,
+    layout: DynamoDbLayout::PerItem,
+    scopes: &[],
+    as_of: None,
+    self_contained: false,
+};
+
+/// The DynamoDB part, as it is.
+pub const DYNAMODB: How = How { adapter: "dynamodb", ..REDIS };
+
+impl Default for How {
+    fn default() -> Self {
+        REDIS
+    }
 }
 
 /// A finished dump.
 pub struct Dump {
-    /// The files below `redis/db_0`, by path.
+    /// The files of the adapter, by path below `redis/db_0` or `dynamodb`.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Every kind of warning, with its count.
     pub warnings: BTreeMap<&'static str, u64>,
@@ -134,7 +161,8 @@ pub fn decode_through(through: Through, snapshots: &[Vec<u8>], how: How) -> Resu
     }
     let report = result?;
     let mut files = BTreeMap::new();
-    collect(&output.join("redis/db_0"), "", &mut files);
+    let folder = if how.adapter == "redis" { "redis/db_0" } else { how.adapter };
+    collect(&output.join(folder), "", &mut files);
     let manifest = serde_json::from_slice(&fs::read(output.join("MANIFEST.json")).unwrap()).unwrap();
     Ok(Dump {
         files,
@@ -159,15 +187,17 @@ fn offer(through: Through, path: &Path, bytes: &[u8]) {
 }
 
 fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Report, Error> {
-    let adapters = vec!["redis".to_owned()];
+    let adapters = vec![how.adapter.to_owned()];
     let staging = Staging::create(staging)?;
     let on_error = if how.quarantine { OnError::Quarantine } else { OnError::Stop };
-    let options = LoadOptions { on_error, adapters: adapters.clone(), ..LoadOptions::default() };
+    let as_of = how.as_of.map_or(AsOf::Newest, |as_of| AsOf::At(Hlc(as_of)));
+    let self_contained = how.self_contained;
+    let options = LoadOptions { as_of, on_error, adapters: adapters.clone(), self_contained };
     load(inputs, &staging, &options, &Silent)?;
     let options = ExportOptions {
         adapters,
-        scopes: Vec::new(),
-        choices: Choices { drop_expired: how.drop_expired, ..Choices::default() },
+        scopes: how.scopes.iter().map(|name| (how.adapter.to_owned(), (*name).to_owned())).collect(),
+        choices: Choices { drop_expired: how.drop_expired, dynamodb_layout: how.layout },
         cluster_id: String::new(),
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),

@@ -4,7 +4,7 @@
 
 use super::entry::{self, EntryError};
 use super::rows::{Malformed, Type};
-use super::wire::{Content, Source, Span, Wire, WireError};
+use crate::family::wire::{Content, Source, Span, Wire, WireError};
 
 /// Bytes of every magic.
 pub const MAGIC_BYTES: usize = 4;

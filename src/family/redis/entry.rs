@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use super::rows::Malformed;
-use super::wire::{Content, Source, Span, Wire, WireError};
 use crate::dump::json::{Layout, Markup, push_value};
+use crate::family::wire::{Content, Source, Span, Wire, WireError};
 
 /// The magic of an entry row's value.
 pub const MAGIC: &[u8] = b"\0RXE\x01";
@@ -94,18 +94,9 @@ pub fn write_fields<S: Source, W: Write>(
 pub fn push_fields(message: &[u8], out: &mut Vec<u8>) -> Result<(), EntryError> {
     let mut wire = Wire::new(message, 0, message.len() as u64);
     write_fields(&mut wire, out, |span, out| {
-        push_value(slice(message, span), Layout::Compact, Markup::Escape, out);
+        push_value(span.of(message), Layout::Compact, Markup::Escape, out);
         Ok(())
     })
-}
-
-/// The bytes at a span that a walk over `bytes` has reported.
-pub fn slice(bytes: &[u8], span: Span) -> &[u8] {
-    usize::try_from(span.start)
-        .ok()
-        .zip(usize::try_from(span.length).ok())
-        .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use rusqlite::types::ValueRef;
 
 use super::entry::{self, EntryError};
 use super::rows::Type;
-use super::wire::Wire;
 use crate::dump::json::{self, Layout, Markup, push_score, push_value};
 use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
+use crate::family::wire::Wire;
 use crate::family::{Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
 

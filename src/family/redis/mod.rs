@@ -1,7 +1,7 @@
 //! The Redis family: strings, HyperLogLogs, hashes, lists, sets, sorted sets and streams, in every layout that
 //! nodes have written (`docs/format/redis.md`).
 //!
-//! `rows` takes rows apart; `blob`, `entry` and `wire` walk the protobuf inside values; `stage` puts records into
+//! `rows` takes rows apart; `blob` and `entry` walk the protobuf inside values; `stage` puts records into
 //! tables; `reconcile` looks at them as a whole; `export` writes the files.
 
 mod blob;
@@ -10,7 +10,6 @@ mod export;
 mod reconcile;
 pub mod rows;
 mod stage;
-mod wire;
 
 use rusqlite::Connection;
 

@@ -62,6 +62,20 @@ impl Family for Txn {
     }
 }
 
+/// How many rows whose key begins with `prefix` are locked, and the first of them in readable form.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub fn locks_on(connection: &Connection, prefix: &[u8]) -> rusqlite::Result<(u64, Vec<String>)> {
+    let locked = "FROM txn_lock WHERE substr(row_key, 1, ?2) = ?1";
+    let parameters = (prefix, prefix.len() as i64);
+    let count: i64 =
+        connection.query_row(&format!("SELECT count(*) {locked}"), parameters, |row| row.get(0))?;
+    let mut query = connection.prepare(&format!("SELECT row_key {locked} ORDER BY row_key LIMIT 10"))?;
+    let samples = query.query_map(parameters, |row| Ok(Readable(row.get_ref(0)?.as_blob()?).to_string()))?;
+    Ok((count.cast_unsigned(), samples.collect::<Result<_, _>>()?))
+}
+
 struct TxnStage<'c> {
     connection: &'c Connection,
 }

@@ -22,7 +22,7 @@ fn elements(of: Type, bytes: &[u8]) -> Result<Vec<Element>, Malformed> {
 }
 
 fn at(bytes: &[u8], span: Span) -> &[u8] {
-    entry::slice(bytes, span)
+    span.of(bytes)
 }
 
 fn strings() -> impl Strategy<Value = Vec<Vec<u8>>> {

@@ -7,7 +7,7 @@ use super::RedisStage;
 use super::value::{Stored, Value, malformed, push_entry};
 use crate::family::redis::blob::{Element, parse_id};
 use crate::family::redis::rows::{Malformed, Type};
-use crate::family::redis::wire::Span;
+use crate::family::wire::Span;
 use crate::family::{Context, RowError};
 use crate::snapshot::Skipped;
 use crate::snapshot::limits::MAX_KEY_BYTES;

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read, Seek};
 use crate::family::redis::blob::{self, BlobError, Element};
 use crate::family::redis::entry::{self, EntryError};
 use crate::family::redis::rows::{Malformed, Type};
-use crate::family::redis::wire::{Span, Wire};
+use crate::family::wire::{Span, Wire};
 use crate::family::{Context, RowError};
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Payload, Skipped};
@@ -88,7 +88,7 @@ impl<'a, 'v, 'c> Value<'a, 'v, 'c> {
     /// The bytes at a span.
     pub(super) fn bytes(&self, span: Span) -> Result<Vec<u8>, StagingError> {
         match self {
-            Self::Inline(bytes) => Ok(entry::slice(bytes, span).to_vec()),
+            Self::Inline(bytes) => Ok(span.of(bytes).to_vec()),
             Self::Large(large) => large.bytes(span),
         }
     }

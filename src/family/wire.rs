@@ -1,5 +1,5 @@
 //! The protobuf wire format over a stream: fields are walked, strings are passed over and reported as spans, so a
-//! value of any length is walked in constant memory. Knows no message; `blob` and `entry` do.
+//! value of any length is walked in constant memory. Knows no message; the families do.
 
 use std::io::{self, BufReader, Read, Seek};
 
@@ -49,11 +49,24 @@ pub struct Span {
     pub length: u64,
 }
 
+impl Span {
+    /// Its bytes, of a walked value that is in memory.
+    pub fn of(self, value: &[u8]) -> &[u8] {
+        usize::try_from(self.start)
+            .ok()
+            .zip(usize::try_from(self.length).ok())
+            .and_then(|(start, length)| value.get(start..start.checked_add(length)?))
+            .unwrap_or_default()
+    }
+}
+
 /// The content of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A length-delimited field; its bytes come next.
     Delimited(u64),
+    /// A variable-length number: an integer, a boolean.
+    Varint(u64),
     /// A 64-bit field.
     Fixed64(u64),
     /// Anything else; already passed over.
@@ -128,7 +141,7 @@ impl<S: Source> Wire<S> {
 
     fn content(&mut self, number: u64, wire_type: u64, depth: usize) -> Result<Content, WireError> {
         match wire_type {
-            0 => self.varint().map(|_| Content::Other),
+            0 => self.varint().map(Content::Varint),
             1 => Ok(Content::Fixed64(u64::from_le_bytes(self.take()?))),
             2 => {
                 let length = self.varint()?;

@@ -64,7 +64,7 @@ proptest! {
     fn a_varint_of_any_number_is_read(number: u64) {
         let mut out = vec![0x08];
         varint(&mut out, number);
-        prop_assert_eq!(fields(&out), Some(vec![(1, Content::Other, Span::default())]));
+        prop_assert_eq!(fields(&out), Some(vec![(1, Content::Varint(number), Span::default())]));
         out.pop();
         prop_assert_eq!(fields(&out), None);
     }
@@ -75,7 +75,10 @@ fn other_wire_types_and_groups_are_passed_over() {
     let other = |number| (number, Content::Other, Span::default());
     assert_eq!(fields(b"\x0d\x01\x02\x03\x04"), Some(vec![other(1)]));
     // A group with a string, a number and a group inside.
-    assert_eq!(fields(b"\x0b\x12\x01x\x18\x07\x23\x24\x0c\x10\x01"), Some(vec![other(1), other(2)]));
+    assert_eq!(
+        fields(b"\x0b\x12\x01x\x18\x07\x23\x24\x0c\x10\x01"),
+        Some(vec![other(1), (2, Content::Varint(1), Span::default())])
+    );
 }
 
 #[test]
@@ -115,4 +118,10 @@ fn a_message_inside_ends_where_its_length_says() {
 fn a_source_that_ends_early_is_an_error_of_reading() {
     let mut wire = Wire::new(&b"\x08"[..], 0, 2);
     assert!(matches!(wire.field(), Err(WireError::Io(_))));
+}
+
+#[test]
+fn a_span_outside_of_the_bytes_is_empty() {
+    assert_eq!(Span { start: 1, length: 3 }.of(b"abc"), b"");
+    assert_eq!(Span { start: u64::MAX, length: u64::MAX }.of(b"abc"), b"");
 }
