@@ -1,9 +1,10 @@
-//! JSON to the byte: strings, binary-safe values and scores (`docs/format/dump.md` section 2).
+//! JSON to the byte: strings, binary-safe values, scores and whole documents (`docs/format/dump.md` section 2).
 //!
-//! Owns the escapes, the choice between text and base64, and the form of numbers. Values come in memory or, where they
+//! Owns the escapes, the indentation, the choice between text and base64, and the form of numbers. Values come in memory or, where they
 //! are too large for it, as a stream; both give the same bytes. The files around the values are left to the families.
 
 use base64::{display::Base64Display, engine::general_purpose::URL_SAFE_NO_PAD, write::EncoderWriter};
+use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use std::io::{self, Read, Write};
 
@@ -62,6 +63,26 @@ pub fn push_score(score: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(itoa::Buffer::new().format(score as i64).as_bytes());
     } else {
         out.extend_from_slice(ryu_js::Buffer::new().format_finite(score).as_bytes());
+    }
+}
+
+/// Appends a document, its strings escaped as everywhere in the dump.
+///
+/// # Errors
+/// What the document's own `Serialize` says; memory takes every write.
+pub fn push_document(
+    document: &impl Serialize,
+    layout: Layout,
+    markup: Markup,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    let escapes = Escapes { markup, quotes: true };
+    match layout {
+        Layout::Compact => document.serialize(&mut Serializer::with_formatter(out, escapes)),
+        Layout::Indented(depth) => {
+            let formatter = Indented { depth, is_empty: true, escapes };
+            document.serialize(&mut Serializer::with_formatter(out, formatter))
+        }
     }
 }
 
@@ -133,8 +154,23 @@ fn push_base64_closing(layout: Layout, out: &mut Vec<u8>) {
 }
 
 fn push_line_break(depth: usize, out: &mut Vec<u8>) {
-    out.push(b'\n');
-    out.resize(out.len() + 2 * depth, b' ');
+    cannot_fail(write_line_break(depth, out));
+}
+
+/// Begins a new line with so many steps of indentation.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_line_break(depth: usize, out: &mut impl Write) -> io::Result<()> {
+    const STEPS: [u8; 64] = [b' '; 64];
+    out.write_all(b"\n")?;
+    let mut left = 2 * depth;
+    while left > 0 {
+        let step = left.min(STEPS.len());
+        out.write_all(&STEPS[..step])?;
+        left -= step;
+    }
+    Ok(())
 }
 
 /// Hands `input` on in pieces of whole characters, and tells whether it was UTF-8 to its end.
@@ -204,6 +240,72 @@ impl Formatter for Escapes {
             written = at + length;
         }
         writer.write_all(&bytes[written..])
+    }
+}
+
+/// Two spaces a step, one element per line, nothing inside an empty list or object.
+struct Indented {
+    depth: usize,
+    is_empty: bool,
+    escapes: Escapes,
+}
+
+impl Indented {
+    fn begin<W: ?Sized + Write>(&mut self, bracket: &[u8], writer: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        self.is_empty = true;
+        writer.write_all(bracket)
+    }
+
+    fn end<W: ?Sized + Write>(&mut self, bracket: &[u8], mut writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        if !self.is_empty {
+            write_line_break(self.depth, &mut writer)?;
+        }
+        self.is_empty = false;
+        writer.write_all(bracket)
+    }
+
+    fn element<W: ?Sized + Write>(&mut self, first: bool, mut writer: &mut W) -> io::Result<()> {
+        if !first {
+            writer.write_all(b",")?;
+        }
+        self.is_empty = false;
+        write_line_break(self.depth, &mut writer)
+    }
+}
+
+impl Formatter for Indented {
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.begin(b"[", writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.end(b"]", writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.element(first, writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.begin(b"{", writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.end(b"}", writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.element(first, writer)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        self.escapes.write_string_fragment(writer, fragment)
     }
 }
 

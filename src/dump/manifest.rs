@@ -3,6 +3,7 @@
 //! Owns the fields, their order and spelling, when one is left out, and what a reader refuses. Where the values come
 //! from, the form of `wall_time_iso` among them, is left to the caller. Names are written in the order they are given.
 
+use super::json::{self, Layout, Markup};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{MapAccess, Visitor},
@@ -93,10 +94,10 @@ impl Manifest {
     /// # Errors
     /// None is known: every field has a form in JSON, and memory takes every write.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
-        let text = serde_json::to_string_pretty(self)?;
-        // serde_json leaves the two separators as they are; they can only stand inside a string.
-        let text = text.replace('\u{2028}', r"\u2028").replace('\u{2029}', r"\u2029");
-        Ok((text + "\n").into_bytes())
+        let mut bytes = Vec::new();
+        json::push_document(self, Layout::Indented(0), Markup::Keep, &mut bytes)?;
+        bytes.push(b'\n');
+        Ok(bytes)
     }
 
     /// Reads a manifest; keys that the format does not know are ignored.

@@ -1,7 +1,7 @@
 //! File names: from the bytes of a key to a name that every file system takes.
 //!
-//! Owns the escaping, the fallback for keys that have no reversible name, and the promise that two keys never share a
-//! name (`docs/format/dump.md` section 1). Folders, extensions and the creation of files are left to the caller, and
+//! Owns the escaping, the fallback for keys that have no reversible name, the names of directories and of binary key
+//! values, and the promise that two keys never share a name (`docs/format/dump.md` section 1). Folders, extensions and the creation of files are left to the caller, and
 //! the lines that lead from a fallback back to its key to [`keymap`](super::keymap).
 
 use sha2::{Digest, Sha256};
@@ -41,10 +41,7 @@ pub fn push_file_name(key: &[u8], out: &mut Vec<u8>) -> NameKind {
         || key.starts_with(BINARY_PREFIX)
         || looks_like_fallback(key)
     {
-        super::push_hex(&Sha256::digest(key)[..FALLBACK_HASH_BYTES], out);
-        out.extend_from_slice(FALLBACK_SEPARATOR);
-        push_escaped(&key[..key.len().min(FALLBACK_KEY_BYTES)], out);
-        return NameKind::Fallback;
+        return push_fallback(key, out);
     }
     if escapes == 0 {
         out.extend_from_slice(key);
@@ -52,6 +49,36 @@ pub fn push_file_name(key: &[u8], out: &mut Vec<u8>) -> NameKind {
         push_escaped(key, out);
     }
     NameKind::Reversible
+}
+
+/// Appends the name of the directory of `key`: as [`push_file_name`], but no extension will follow that makes an empty
+/// name, `.` or `..` legal, so these are fallbacks (`docs/format/dump.md` section 1, rule 4).
+pub fn push_directory_name(key: &[u8], out: &mut Vec<u8>) -> NameKind {
+    match key {
+        b"" | b"." | b".." => push_fallback(key, out),
+        _ => push_file_name(key, out),
+    }
+}
+
+/// Appends the name of a binary DynamoDB key value, without an extension (`docs/format/dump.md` section 1, rule 3).
+pub fn push_binary_name(value: &[u8], out: &mut Vec<u8>) -> NameKind {
+    if base64::encoded_len(value.len(), false)
+        .is_some_and(|length| BINARY_PREFIX.len() + length <= KEY_SEGMENT_MAX_BYTES)
+    {
+        out.extend_from_slice(BINARY_PREFIX);
+        super::json::push_base64url(value, out);
+        return NameKind::Reversible;
+    }
+    push_fallback(value, out)
+}
+
+/// Appends the fallback name of `key`, whether it needs one or not: for keys that would share their name with another
+/// one (`docs/format/dynamodb.md` section 3.2).
+pub fn push_fallback(key: &[u8], out: &mut Vec<u8>) -> NameKind {
+    super::push_hex(&Sha256::digest(key)[..FALLBACK_HASH_BYTES], out);
+    out.extend_from_slice(FALLBACK_SEPARATOR);
+    push_escaped(&key[..key.len().min(FALLBACK_KEY_BYTES)], out);
+    NameKind::Fallback
 }
 
 fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
@@ -170,6 +197,38 @@ mod tests {
         assert_eq!(name_of(&[b'/'; 80]).1, NameKind::Reversible);
         assert_eq!(name_of(&[b'/'; 81]).1, NameKind::Fallback);
         assert_eq!(name_of(&[b'/'; 300]).0.len(), 32 + 2 + 3 * 64);
+    }
+
+    #[test]
+    fn a_directory_never_has_an_empty_name_nor_one_of_dots() {
+        let name_of = |key: &[u8]| {
+            let mut out = Vec::new();
+            let kind = push_directory_name(key, &mut out);
+            (String::from_utf8_lossy(&out).into_owned(), kind)
+        };
+        assert_eq!(name_of(b""), ("e3b0c44298fc1c149afbf4c8996fb924__".to_owned(), NameKind::Fallback));
+        assert_eq!(name_of(b".."), ("5ec1f7e700f37c3d0b2981d04855fc34__..".to_owned(), NameKind::Fallback));
+        assert_eq!(name_of(b".").1, NameKind::Fallback);
+        assert_eq!(name_of(b"..."), ("...".to_owned(), NameKind::Reversible));
+        assert_eq!(name_of(b"a/b"), ("a%2Fb".to_owned(), NameKind::Reversible));
+    }
+
+    #[test]
+    fn a_binary_value_is_base64url_while_it_fits() {
+        let name_of = |value: &[u8]| {
+            let mut out = Vec::new();
+            let kind = push_binary_name(value, &mut out);
+            (String::from_utf8_lossy(&out).into_owned(), kind)
+        };
+        assert_eq!(name_of(b""), ("b64.".to_owned(), NameKind::Reversible));
+        assert_eq!(name_of(b"\0\x01\x02\xff"), ("b64.AAEC_w".to_owned(), NameKind::Reversible));
+        let bytes: Vec<u8> = (0..=0xB1).collect();
+        let (longest, kind) = name_of(&bytes[..177]);
+        assert_eq!((longest.len(), kind), (240, NameKind::Reversible));
+        let (fallback, kind) = name_of(&bytes);
+        assert!(fallback.starts_with("af37eee16b62d9665944da23a7712f45__%00%01%02"));
+        assert!(fallback.ends_with("%3E%3F"));
+        assert_eq!((fallback.len(), kind), (202, NameKind::Fallback));
     }
 
     #[test]

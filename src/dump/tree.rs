@@ -9,8 +9,8 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use rustix::fs::{AtFlags, Mode, OFlags, copy_file_range, mkdirat, open, openat, unlinkat};
@@ -40,19 +40,52 @@ pub struct TreeError {
     pub source: io::Error,
 }
 
+/// A directory of the tree. It is made and opened by whoever needs it first, and closed when its last file is written:
+/// a tree may have more directories than a process can hold open.
+pub struct Directory {
+    path: PathBuf,
+    /// Relative to the root, with `/` at the end unless it is the root.
+    prefix: String,
+    parent: Option<Arc<Directory>>,
+    handle: OnceLock<OwnedFd>,
+}
+
 impl Directory {
     /// The path of a file in it, relative to the root, with `/`.
     pub fn path_of(&self, name: &[u8]) -> Vec<u8> {
         [self.prefix.as_bytes(), name].concat()
     }
-}
 
-/// An open directory of the tree.
-pub struct Directory {
-    path: PathBuf,
-    /// Relative to the root, with `/` at the end unless it is the root.
-    prefix: String,
-    handle: OwnedFd,
+    /// A directory in it, of a plain name; made with its first file.
+    pub fn child(self: &Arc<Self>, name: &str) -> Arc<Self> {
+        Arc::new(Self {
+            path: self.path.join(name),
+            prefix: format!("{}{name}/", self.prefix),
+            parent: Some(Arc::clone(self)),
+            handle: OnceLock::new(),
+        })
+    }
+
+    fn handle(&self) -> Result<&OwnedFd, TreeError> {
+        if let Some(handle) = self.handle.get() {
+            return Ok(handle);
+        }
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = match (&self.parent, self.path.file_name()) {
+            (Some(parent), Some(name)) => {
+                let parent = parent.handle()?;
+                match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(failed(&self.path)(error)),
+                }
+                openat(parent, name, flags, Mode::empty())
+            }
+            _ => open(&self.path, flags, Mode::empty()),
+        };
+        let opened = opened.map_err(failed(&self.path))?;
+        // If another thread was faster, its handle serves as well.
+        Ok(self.handle.get_or_init(|| opened))
+    }
 }
 
 /// A finished file.
@@ -124,12 +157,13 @@ impl Tree {
     /// # Errors
     /// The directory cannot be opened.
     pub fn new(root: &Path, threads: usize) -> Result<Self, TreeError> {
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = open(root, flags, Mode::empty()).map_err(failed(root))?;
+        let directory =
+            Directory { path: root.to_owned(), prefix: String::new(), parent: None, handle: OnceLock::new() };
+        directory.handle()?;
         let (finished, done) = channel();
         let writers = (0..threads.max(1)).map(|_| Writer::start(finished.clone(), root)).collect();
         Ok(Self {
-            root: Arc::new(Directory { path: root.to_owned(), prefix: String::new(), handle }),
+            root: Arc::new(directory),
             writers,
             done,
             spare: Vec::new(),
@@ -148,19 +182,12 @@ impl Tree {
     /// # Errors
     /// It cannot be made, or a symbolic link stands in its place.
     pub fn directory(&self, path: &str) -> Result<Arc<Directory>, TreeError> {
-        let mut parent = Arc::clone(&self.root);
+        let mut directory = Arc::clone(&self.root);
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let full = parent.path.join(name);
-            match mkdirat(&parent.handle, name, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(failed(&full)(error)),
-            }
-            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let handle = openat(&parent.handle, name, flags, Mode::empty()).map_err(failed(&full))?;
-            let prefix = format!("{}{name}/", parent.prefix);
-            parent = Arc::new(Directory { path: full, prefix, handle });
+            directory = directory.child(name);
         }
-        Ok(parent)
+        directory.handle()?;
+        Ok(directory)
     }
 
     /// Begins a file. Its name must be a single plain segment.
@@ -382,15 +409,16 @@ impl OpenFile {
 }
 
 fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), TreeError> {
-    for step in &chunk.steps {
+    // Drained, so that a directory is closed with its last file and not with the chunk.
+    for step in chunk.steps.drain(..) {
         match step {
             Step::Create { directory, name } => {
-                let name = &chunk.bytes[name.clone()];
-                let file = create(&directory.handle, name)
+                let name = &chunk.bytes[name];
+                let file = create(directory.handle()?, name)
                     .map_err(failed(&directory.path.join(String::from_utf8_lossy(name).as_ref())))?;
                 *open = Some(OpenFile {
                     file: file.into(),
-                    directory: Arc::clone(directory),
+                    directory,
                     name: name.to_vec(),
                     hash: Sha256::new(),
                     bytes: 0,
@@ -398,7 +426,7 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
             }
             Step::Append(range) => {
                 if let Some(open) = open {
-                    let bytes = &chunk.bytes[range.clone()];
+                    let bytes = &chunk.bytes[range];
                     open.file.write_all(bytes).map_err(|source| open.failed(source))?;
                     open.hash.update(bytes);
                     open.bytes += bytes.len() as u64;
@@ -406,7 +434,7 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
             }
             Step::Copy { source, offset, length } => {
                 if let Some(open) = open {
-                    open.copy(source, *offset, *length).map_err(|source| open.failed(source))?;
+                    open.copy(&source, offset, length).map_err(|source| open.failed(source))?;
                 }
             }
             Step::Finish => {
@@ -444,6 +472,27 @@ fn failed(path: &Path) -> impl FnOnce(Errno) -> TreeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tree_may_have_more_directories_than_a_process_can_hold_open() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let root = tempfile::tempdir().unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(512), ..limit }).unwrap();
+        let mut tree = Tree::new(root.path(), 3).unwrap();
+        let parent = tree.directory("a/b").unwrap();
+        let mut written = 0;
+        for number in 0..3000 {
+            tree.begin(&parent.child(&number.to_string()), b"file");
+            tree.content().extend_from_slice(b"content");
+            tree.end().unwrap();
+        }
+        tree.settle().unwrap();
+        tree.drain_sums(|_| written += 1);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert_eq!(written, 3000);
+        assert_eq!(std::fs::read(root.path().join("a/b/2999/file")).unwrap(), b"content");
+    }
 
     #[test]
     fn a_writer_that_dies_is_an_error_whoever_else_lives() {

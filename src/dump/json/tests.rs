@@ -161,7 +161,44 @@ fn any_markup() -> impl Strategy<Value = Markup> {
     prop_oneof![Just(Markup::Escape), Just(Markup::Keep)]
 }
 
+fn any_document() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        "[a-zé\"\n\\\\]{0,5}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(4, 30, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z]{0,3}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+#[test]
+fn the_strings_of_a_document_are_escaped_wherever_they_stand() {
+    let document = json!({ "<a>": ["&\u{2028}", {}, []] });
+    let mut out = Vec::new();
+    push_document(&document, Layout::Indented(0), Markup::Escape, &mut out).unwrap();
+    let expected = "{\n  \"\\u003ca\\u003e\": [\n    \"\\u0026\\u2028\",\n    {},\n    []\n  ]\n}";
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+    let mut out = Vec::new();
+    push_document(&document, Layout::Compact, Markup::Keep, &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), r#"{"<a>":["&\u2028",{},[]]}"#);
+}
+
 proptest! {
+    #[test]
+    fn a_document_without_special_characters_is_laid_out_as_usual(document in any_document()) {
+        let mut out = Vec::new();
+        push_document(&document, Layout::Indented(0), Markup::Escape, &mut out)?;
+        prop_assert_eq!(String::from_utf8(out)?, serde_json::to_string_pretty(&document)?);
+        let mut out = Vec::new();
+        push_document(&document, Layout::Compact, Markup::Escape, &mut out)?;
+        prop_assert_eq!(String::from_utf8(out)?, serde_json::to_string(&document)?);
+    }
+
     #[test]
     fn every_value_reads_back_as_itself(bytes in any_bytes(), layout in any_layout(), markup in any_markup()) {
         let parsed: Value = serde_json::from_str(&value(&bytes, layout, markup))?;
