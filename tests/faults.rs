@@ -1,38 +1,21 @@
 //! Every call to the system that can fail does: a full disk, a broken one, too few names. A run then ends with an
 //! error that says so, leaves no dump or a complete one, and the same command ends with the right bytes afterwards.
 //!
-//! The calls go through libc, where a preloaded library makes the Nth one fail (`faults/shim.c`); rustix is built with
-//! its feature `use-libc` for that, in tests only. With the environment variable `EKVSNAP_THOROUGH` set, every N gets
-//! its turn.
+//! With the environment variable `EKVSNAP_THOROUGH` set, every call gets its turn.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 mod resume_support;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
+use resume_support::shim::let_fail;
 use resume_support::*;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
-
-fn shim() -> &'static Path {
-    static SHIM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = SHIM.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("shim.so");
-        let cc = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-        let mut compile = Command::new(cc);
-        compile.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]).arg(&path);
-        assert!(compile.args(["tests/faults/shim.c", "-ldl"]).status().unwrap().success());
-        (folder, path)
-    });
-    path
-}
 
 fn expected(inputs: &[PathBuf], more: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
     let place = Place::new();
@@ -40,35 +23,20 @@ fn expected(inputs: &[PathBuf], more: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
     tree(&place.output)
 }
 
-/// A snapshot with a large value, which is copied from file to file, and a small one of each kind.
-fn inputs(place: &Place) -> Vec<PathBuf> {
-    use ekvsnap_testkit::redis_rows::{string_key, string_value};
-    use ekvsnap_testkit::{sorted::SortedSnapshot, version::Version};
-    let path = place.folder.path().join("in.fsm");
-    let put = |name: &str, bytes: usize| {
-        Version::put(string_key(name.as_bytes()), 1, string_value(&vec![b'v'; bytes], None))
-    };
-    let snapshot = SortedSnapshot::new(9).versions(&[put("large", 700_000), put("small", 3)]);
-    snapshot.write_to(fs::File::create(&path).unwrap()).unwrap();
-    vec![path, LEGACY.into()]
-}
-
 /// Makes the Nth call of a kind fail, for one N after the other, until a run makes fewer.
 fn every_call_fails_in_turn(kind: &str, errno: i32, sticky: bool, more: &[&str]) {
     let home = Place::new();
-    let inputs = inputs(&home);
+    let inputs = small_inputs(&home);
     let expected = expected(&inputs, more);
     let mut nth = 1;
     loop {
         let place = Place::new();
         let mark = home.folder.path().join("mark");
-        let _ = fs::remove_file(&mark);
         let what = format!("{kind} {nth} failing with {errno}");
         let mut faulty = place.decode(&inputs, more);
-        faulty.env("LD_PRELOAD", shim()).env("FAULT_KIND", kind).env("FAULT_MARK", &mark);
         // What is read lies in one folder, what is written in the other.
-        faulty.env("FAULT_UNDER", if kind == "read" { home.folder.path() } else { place.folder.path() });
-        faulty.env("FAULT_NTH", nth.to_string()).env("FAULT_ERRNO", errno.to_string());
+        let below = if kind == "read" { &home } else { &place };
+        let_fail(&mut faulty, below.folder.path(), kind, nth, errno, &mark);
         if sticky {
             faulty.env("FAULT_STICKY", "1");
         }

@@ -89,6 +89,27 @@ fn after_a_power_cut_an_export_is_refused_and_a_new_load_helps() {
 }
 
 #[test]
+fn files_of_an_earlier_boot_are_not_believed_although_the_database_is() {
+    let whole = Place::new();
+    succeed(&mut whole.load([large()], &[]));
+    succeed(&mut whole.export(&[]));
+    let place = Place::new();
+    succeed(&mut place.load([large()], &[]));
+    let export = start(&mut place.export(&["--threads", "1"]));
+    assert!(was_killed(&signal_when(export, Signal::KILL, || place.partial_files() > 9000)));
+    assert!(ask(&place.staging, "SELECT count(*) FROM dump_file") > 0);
+    // Makes the database last, but not the files.
+    succeed(&mut place.load([large()], &[]));
+    assert_eq!(ask(&place.staging, "SELECT count(*) FROM run WHERE name = 'export_boot'"), 1);
+    run_sql(&place.staging, "UPDATE run SET value = 'another boot' WHERE name = 'export_boot'");
+    for name in tree(&place.partial()).keys() {
+        truncate(&place.partial().join(name), 0);
+    }
+    succeed(&mut place.export(&[]));
+    assert_same_tree(&place.output, &tree(&whole.output));
+}
+
+#[test]
 fn a_finished_database_survives_a_reboot() {
     let place = Place::new();
     let marked = "SELECT count(*) FROM run WHERE name = 'written_in_boot' AND value IS NOT NULL";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ekvsnap::dump::target::{Target, TargetError};
 use ekvsnap::error::Error;
-use ekvsnap::export::{Dumped, ExportOptions, export, published, staging_beside};
+use ekvsnap::export::{Dumped, ExportOptions, export, finish, published, staging_beside};
 use ekvsnap::load::{Input, stage};
 use ekvsnap::staging::{Staging, remove};
 
@@ -68,15 +68,13 @@ impl Decode {
             None => staging_beside(&self.how.output),
         };
         let bars = Bars::new(manners)?;
-        let target = match Target::new(&self.how.output, self.how.force, &needed) {
-            Err(TargetError::Exists(output)) => {
-                return match self.published(&inputs, &path, &output, &options, &bars)? {
-                    Some(dumped) => text::finish(manners, &dumped, &self.how.output),
-                    None => Err(Error::from(TargetError::Exists(output)).into()),
-                };
-            }
-            target => target.map_err(Error::from)?,
-        };
+        let target = Target::new(&self.how.output, self.how.force, &needed);
+        if matches!(target, Ok(_) | Err(TargetError::Exists(_)))
+            && let Some(dumped) = self.published(&inputs, &path, &options, &bars)?
+        {
+            return text::finish(manners, &dumped, &self.how.output);
+        }
+        let target = target.map_err(Error::from)?;
         // Held from the start: nobody should load for an hour to hear that another run has the place.
         let mut partial = target.begin().map_err(Error::from)?;
         let staged = stage(&inputs, &path, self.load.restart, &self.load.options(&self.adapters), &bars);
@@ -96,33 +94,30 @@ impl Decode {
 }
 
 impl Decode {
-    /// The dump that is there already, if it is this very run's, which was killed before it could tidy up.
+    /// The dump that is there already, if it is this very run's, which ended before it could tidy up. That is done now.
     fn published(
         &self,
         inputs: &[Input],
         path: &Path,
-        output: &Path,
         options: &ExportOptions,
         bars: &Bars,
     ) -> anyhow::Result<Option<Dumped>> {
-        let over = self.staging.is_none();
-        let is_ours = || {
-            let staging = Staging::open(path)?;
-            published(&staging, output, options, over)
-        };
-        let again = inputs.iter().all(Input::can_be_read_again) && !self.load.restart;
-        // Whatever is wrong with the database, the dump is there and is not to be touched.
-        if !again || !is_ours().is_ok_and(|dumped| dumped.is_some()) {
+        let (output, over) = (&self.how.output, self.staging.is_none());
+        if self.load.restart || !inputs.iter().all(Input::can_be_read_again) {
             return Ok(None);
         }
+        let is_ours = || published(&Staging::open(path)?, output, options, over);
+        // Whatever is wrong with the database, the dump is there and is not to be touched.
+        let Ok(Some(dumped)) = is_ours() else { return Ok(None) };
         // Nothing is left to load; only that it was these snapshots is checked.
         let staging = stage(inputs, path, false, &self.load.options(&self.adapters), bars)?;
-        let dumped = published(&staging, output, options, true)?;
+        finish(&staging, output)?;
         staging.close().map_err(Error::from)?;
-        if over && dumped.is_some() {
+        if over {
             remove(path).map_err(Error::from)?;
         }
-        Ok(dumped)
+        tracing::info!("{}", text::WRITTEN_ALREADY);
+        Ok(Some(dumped))
     }
 }
 

@@ -1,11 +1,11 @@
 //! `ekvsnap export`: a staging database into a directory tree.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use ekvsnap::dump::target::{Target, TargetError};
 use ekvsnap::error::Error;
-use ekvsnap::export::{Dumped, ExportOptions, export, published};
+use ekvsnap::export::{Dumped, ExportOptions, export, finish, published};
 use ekvsnap::report::Report;
 use ekvsnap::staging::Staging;
 
@@ -45,15 +45,12 @@ pub struct Export {
 impl Export {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let target = Target::new(&self.how.output, self.how.force, std::slice::from_ref(&self.staging));
-        let target = match target {
-            Err(TargetError::Exists(output)) => {
-                return match self.published(&output)? {
-                    Some(dumped) => text::finish(manners, &dumped, &self.how.output),
-                    None => Err(Error::from(TargetError::Exists(output)).into()),
-                };
-            }
-            target => target.map_err(Error::from)?,
-        };
+        if matches!(target, Ok(_) | Err(TargetError::Exists(_)))
+            && let Some(dumped) = self.published()?
+        {
+            return text::finish(manners, &dumped, &self.how.output);
+        }
+        let target = target.map_err(Error::from)?;
         let staging = Staging::open(&self.staging).map_err(Error::from)?;
         let options = self.options(&staging)?;
         let bars = Bars::new(manners)?;
@@ -63,11 +60,15 @@ impl Export {
         text::finish(manners, &dumped, &self.how.output)
     }
 
-    /// The dump that is there already, if it is this very run's, which was killed before it could say so.
-    fn published(&self, output: &Path) -> anyhow::Result<Option<Dumped>> {
+    /// The dump that is there already, if it is this very run's, which ended before it could tidy up. That is done now.
+    fn published(&self) -> anyhow::Result<Option<Dumped>> {
         // Whatever is wrong with the database, the dump is there and is not to be touched.
         let Ok(staging) = Staging::open(&self.staging) else { return Ok(None) };
-        let dumped = published(&staging, output, &self.options(&staging)?, false)?;
+        let dumped = published(&staging, &self.how.output, &self.options(&staging)?, false)?;
+        if dumped.is_some() {
+            finish(&staging, &self.how.output)?;
+            tracing::info!("{}", text::WRITTEN_ALREADY);
+        }
         staging.close().map_err(Error::from)?;
         Ok(dumped)
     }

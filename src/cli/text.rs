@@ -14,6 +14,9 @@ use super::log::{LogFormat, Manners};
 /// Examples of a warning that are shown; `info` and the staging database have more.
 const SHOWN: usize = 3;
 
+/// Of a dump that an earlier run has published.
+pub const WRITTEN_ALREADY: &str = "the dump had been written to its end already";
+
 /// Says what was written, and how whole it is.
 pub fn finish(manners: &Manners, dumped: &Dumped, output: &Path) -> anyhow::Result<Status> {
     let report = &dumped.report;

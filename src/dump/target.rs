@@ -14,6 +14,12 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+/// What the name of a dump ends in until it is published.
+const PARTIAL: &str = ".partial";
+
+/// What the name of an old dump ends in while it gives way, where two names cannot be exchanged.
+const REPLACED: &str = ".replaced";
+
 /// How often a run tries to get the partial dump that another one is just giving up.
 const CLAIMS: usize = 10;
 
@@ -71,8 +77,7 @@ impl Target {
         if output.file_name().is_none() {
             return Err(TargetError::NoName(output.to_owned()));
         }
-        // Without `/` or `/.` at its end, which would look through a symbolic link.
-        let output: PathBuf = output.components().collect();
+        let output = plain(output);
         let io = |source| TargetError::Io { path: output.clone(), source };
         if let Some(metadata) = metadata(&output)? {
             check_directory(&output, &metadata)?;
@@ -97,7 +102,7 @@ impl Target {
     /// # Errors
     /// Another run holds it; it cannot be made.
     pub fn begin(self) -> Result<PartialDump, TargetError> {
-        let path = beside(&self.output, ".partial");
+        let path = beside(&self.output, PARTIAL);
         let io = |source| TargetError::Io { path: path.clone(), source };
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(io)?;
@@ -125,7 +130,7 @@ impl Target {
     }
 }
 
-/// Which directory it is, whatever its name: device, inode and time of birth, as text.
+/// Which directory it is, whatever its name and after a reboot, too: inode and time of birth, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryId(pub String);
 
@@ -138,8 +143,11 @@ impl DirectoryId {
     fn of(metadata: &Metadata) -> Self {
         // Inode numbers are used again; with the time of birth they are not.
         let born = metadata.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
-        let born = born.map_or(0, |born| born.as_nanos());
-        Self(format!("{}:{}:{born}", metadata.dev(), metadata.ino()))
+        Self(match born {
+            Some(born) => format!("{}:{}", metadata.ino(), born.as_nanos()),
+            // Device numbers may be others after a reboot, and the directory is then not found again.
+            None => format!("{} on {}", metadata.ino(), metadata.dev()),
+        })
     }
 }
 
@@ -180,57 +188,53 @@ impl PartialDump {
         &self.path
     }
 
-    /// Makes it last, and gives it its name. If that fails it stays for another run.
+    /// Makes its files last.
+    ///
+    /// # Errors
+    /// The operating system said no.
+    pub fn sync(&self) -> Result<(), TargetError> {
+        syncfs(&self.lock).map_err(|error| TargetError::Io { path: self.path.clone(), source: error.into() })
+    }
+
+    /// Gives it its name. A directory that had it before lies beside it now: what is left to do is [`tidy_up`]. If it
+    /// fails the partial dump stays for another run.
     ///
     /// # Errors
     /// The operating system said no; a directory that has come into being meanwhile is not replaced without force.
     pub fn publish(mut self) -> Result<(), TargetError> {
         self.stays = true;
-        let output = self.target.output.clone();
-        let failed = |error: Errno| TargetError::Io { path: output.clone(), source: error.into() };
-        syncfs(&self.lock).map_err(failed)?;
-        let replaced = match renameat_with(CWD, &self.path, CWD, &output, RenameFlags::NOREPLACE) {
-            Ok(()) => None,
+        let output = &self.target.output;
+        match renameat_with(CWD, &self.path, CWD, output, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
             // Over an empty directory a plain rename succeeds, over any other it fails.
-            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match fs::rename(&self.path, &output) {
-                Ok(()) => None,
-                Err(_) if self.target.force => Some(self.replace()?),
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => match fs::rename(&self.path, output) {
+                Ok(()) => Ok(()),
+                Err(_) if self.target.force => self.replace(),
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                    return Err(TargetError::Exists(output));
+                    Err(TargetError::Exists(output.clone()))
                 }
-                Err(source) => return Err(TargetError::Io { path: output, source }),
+                Err(source) => Err(TargetError::Io { path: output.clone(), source }),
             },
-            Err(error) => return Err(failed(error)),
-        };
-        let parent = match output.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let parent = open(parent, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        fsync(&parent).map_err(failed)?;
-        match replaced {
-            Some(old) => fs::remove_dir_all(&old).map_err(|source| TargetError::Io { path: old, source }),
-            None => Ok(()),
+            Err(error) => Err(TargetError::Io { path: output.clone(), source: error.into() }),
         }
     }
 
-    /// Puts the new dump into the place of the old one, which stays whole until then, and says where the old one
-    /// is now.
-    fn replace(&self) -> Result<PathBuf, TargetError> {
-        let (output, old) = (&self.target.output, beside(&self.target.output, ".replaced"));
+    /// Puts the new dump into the place of the old one, which stays whole.
+    fn replace(&self) -> Result<(), TargetError> {
+        let (output, old) = (&self.target.output, beside(&self.target.output, REPLACED));
         let failed = |source| TargetError::Io { path: output.clone(), source };
         if let Some(metadata) = metadata(output)? {
             check_directory(output, &metadata)?;
         }
         match renameat_with(CWD, &self.path, CWD, output, RenameFlags::EXCHANGE) {
-            Ok(()) => return Ok(self.path.clone()),
+            Ok(()) => return Ok(()),
             // A file system that cannot exchange two names.
             Err(Errno::INVAL | Errno::NOSYS) => {}
             Err(error) => return Err(failed(error.into())),
         }
         fs::rename(output, &old).map_err(failed)?;
         match fs::rename(&self.path, output) {
-            Ok(()) => Ok(old),
+            Ok(()) => Ok(()),
             Err(source) => {
                 // Whatever comes of this, the first error says more.
                 let _ = fs::rename(&old, output);
@@ -262,6 +266,35 @@ impl Drop for PartialDump {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Makes the name of a published dump last. Then removes the directory that had it before, wherever beside it a run has
+/// left that.
+///
+/// # Errors
+/// The operating system said no; another run holds what is to be removed.
+pub fn tidy_up(output: &Path, replaced: Option<&DirectoryId>) -> Result<(), TargetError> {
+    let failed = |error: Errno| TargetError::Io { path: output.to_owned(), source: error.into() };
+    let parent = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let parent = open(parent, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    fsync(&parent).map_err(failed)?;
+    let Some(replaced) = replaced else { return Ok(()) };
+    for path in [PARTIAL, REPLACED].map(|suffix| beside(output, suffix)) {
+        if DirectoryId::at(&path).as_ref() == Some(replaced)
+            && let Some(_held) = lock(&path)?
+        {
+            fs::remove_dir_all(&path).map_err(|source| TargetError::Io { path, source })?;
+        }
+    }
+    Ok(())
+}
+
+/// A path without `/` or `/.` at its end, which would look through a symbolic link.
+pub fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
 }
 
 /// A path beside another one: its name and a suffix.

@@ -259,11 +259,6 @@ impl Tree {
         }
     }
 
-    /// How many finished files [`Self::drain_sums`] would hand out.
-    pub fn undrained(&self) -> usize {
-        self.sums.len()
-    }
-
     fn append(&mut self) {
         let end = self.chunk.bytes.len();
         if self.open && end > self.content_start {

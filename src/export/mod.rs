@@ -1,32 +1,26 @@
 //! An export: staged rows in, a whole directory tree out, or none. Families write their parts; this module puts
-//! KEYMAP, MANIFEST and CHECKSUMS beside them and gives the tree its name.
+//! KEYMAP, MANIFEST and CHECKSUMS beside them and gives the tree its name. What an interrupted export leaves for the next
+//! is the business of `resume`.
 
-use std::io;
 mod manifest;
+mod resume;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use self::resume::{Notes, begin, sync};
+pub use self::resume::{finish, published};
 use crate::dump::checksums;
 use crate::dump::keymap;
-use crate::dump::manifest::Manifest;
-use crate::dump::target::{DirectoryId, PartialDump, beside};
+use crate::dump::target::{PartialDump, beside, plain};
 use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{ADAPTERS, Choices, Export, ExportError, Exported, named, snapshot_time};
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::snapshot::Hlc;
-use crate::staging::{BulkInsert, Cell, Conflict, LargeValues, Staging, StagingError, Table};
-
-const FILES: Table = Table { name: "dump_file", columns: &["path", "bytes", "sha256"], key: 1 };
-
-/// Sums of finished files are written down once there are this many.
-const SUMS: usize = 256;
-
-/// A transaction is committed after this many files: what a killed export has to write again.
-const COMMIT_FILES: usize = 8192;
+use crate::staging::{LargeValues, Staging, StagingError};
 
 /// How to export.
 #[derive(Clone, Debug)]
@@ -73,10 +67,15 @@ pub fn export(
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<Dumped, Error> {
-    match write(staging, &partial, options, progress) {
+    let output = partial.output().to_owned();
+    let written = write(staging, &partial, options, progress).and_then(|dumped| {
+        sync(staging, &partial)?;
+        Ok(dumped)
+    });
+    match written {
         Ok(dumped) => {
             partial.publish()?;
-            finish(staging)?;
+            finish(staging, &output)?;
             progress.end();
             Ok(dumped)
         }
@@ -87,70 +86,6 @@ pub fn export(
             Err(error)
         }
     }
-}
-
-/// The dump that an earlier run of the same export has published without living to finish; `None` if there is none. A
-/// finished one counts as well if `finished` says so: when the database should be gone.
-///
-/// # Errors
-/// Whatever the database says; the manifest cannot be read.
-pub fn published(
-    staging: &Staging,
-    output: &Path,
-    options: &ExportOptions,
-    finished: bool,
-) -> Result<Option<Dumped>, Error> {
-    let plan = plan(output, options);
-    let is_ours = |name| -> Result<bool, Error> { Ok(staging.fact::<String>(name)?.as_ref() == Some(&plan)) };
-    let directory = staging.fact::<String>("export_directory")?.map(DirectoryId);
-    if directory.is_none()
-        || directory != DirectoryId::at(output)
-        || !(is_ours("export_plan")? || finished && is_ours("export_finished")?)
-    {
-        return Ok(None);
-    }
-    let size = |name| std::fs::metadata(output.join(name)).map(|metadata| metadata.len());
-    let read = std::fs::read(output.join("MANIFEST.json"))
-        .and_then(|bytes| Manifest::parse(&bytes).map_err(io::Error::other))
-        .and_then(|manifest| Ok((manifest, size("CHECKSUMS")?)));
-    // Somebody has been there since.
-    let Ok((manifest, checksums)) = read else { return Ok(None) };
-    let exported = exported_in(&manifest);
-    let dumped =
-        dumped(staging, options, exported, Report::of_adapters(staging, &options.adapters)?, checksums)?;
-    finish(staging)?;
-    tracing::info!("the dump had been written to its end already");
-    Ok(Some(dumped))
-}
-
-/// What a manifest says of the families in its dump.
-fn exported_in(manifest: &Manifest) -> Vec<(&'static str, Exported)> {
-    let scopes = |adapter: &str| match adapter {
-        "dynamodb" => manifest.adapters.dynamodb.as_ref().map(|part| part.tables.clone()),
-        "s3" => manifest.adapters.s3.as_ref().map(|part| part.buckets.clone()),
-        "sqs" => manifest.adapters.sqs.as_ref().map(|part| part.queues.clone()),
-        _ => {
-            let redis = manifest.adapters.redis.as_ref();
-            redis.map(|part| part.databases.iter().map(ToString::to_string).collect())
-        }
-    };
-    let counts = manifest.decode.as_ref().map(|decode| decode.keys.0.as_slice()).unwrap_or_default();
-    let keys = |adapter: &str| counts.iter().find(|(name, _)| name == adapter).map(|(_, keys)| *keys);
-    ADAPTERS
-        .into_iter()
-        .filter_map(|adapter| {
-            let (keys, scopes) = (keys(adapter)?, scopes(adapter).unwrap_or_default());
-            Some((adapter, Exported { keys, scopes }))
-        })
-        .collect()
-}
-
-/// Notes that the dump is complete, and is where it belongs.
-fn finish(staging: &Staging) -> Result<(), StagingError> {
-    staging.connection().execute_batch(
-        "UPDATE OR REPLACE run SET name = 'export_finished' WHERE name = 'export_plan' AND value IS NOT NULL",
-    )?;
-    staging.end_unsynced()
 }
 
 /// Writes everything that a dump consists of, but does not give it its name.
@@ -176,8 +111,7 @@ fn write(
     let resumed = begin(staging, partial, options)?;
     connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
-    let mut uncommitted = 0;
-    let mut files = BulkInsert::new(connection, &FILES, Conflict::Refuse)?;
+    let mut notes = Notes::new(connection)?;
     let large_values = LargeValues::new(connection);
     let as_of = report.as_of.map(Hlc);
     let mut exported = Vec::new();
@@ -191,13 +125,9 @@ fn write(
             if stop {
                 tree.settle()?;
             }
-            if stop || tree.undrained() >= SUMS {
-                uncommitted += note_files(&mut files, tree)?;
-            }
-            if stop || uncommitted >= COMMIT_FILES {
-                files.flush()?;
-                connection.execute_batch("COMMIT; BEGIN")?;
-                uncommitted = 0;
+            notes.take(tree)?;
+            if stop {
+                notes.commit()?;
             }
             if stop { Err(ExportError::Interrupted) } else { Ok(()) }
         };
@@ -220,9 +150,9 @@ fn write(
     tree.content().extend_from_slice(&manifest);
     tree.end()?;
     tree.settle()?;
-    note_files(&mut files, &mut tree)?;
-    files.flush()?;
-    drop(files);
+    notes.take(&mut tree)?;
+    notes.commit()?;
+    drop(notes);
 
     write_checksums(connection, &mut tree)?;
     let mut checksums = 0;
@@ -262,61 +192,6 @@ fn dumped(
         bytes: bytes.cast_unsigned() + checksums,
         report,
     })
-}
-
-/// Does the tree hold what the same export, interrupted, has left? The files that it finished are then in `dump_file`;
-/// otherwise whatever lies there is removed.
-fn begin(staging: &Staging, partial: &PartialDump, options: &ExportOptions) -> Result<bool, Error> {
-    let plan = plan(partial.output(), options);
-    let begun = staging.fact::<String>("export_plan")?;
-    let directory = staging.fact::<String>("export_directory")?.map(DirectoryId);
-    staging.begin_unsynced()?;
-    let resumed = begun.as_ref() == Some(&plan) && directory.as_ref() == Some(partial.id());
-    let connection = staging.connection();
-    if resumed {
-        tracing::info!("going on with the export that was interrupted");
-    } else {
-        partial.clear()?;
-        connection.execute_batch(
-            "BEGIN; DELETE FROM dump_file; DELETE FROM dump_keymap; \
-             DELETE FROM run WHERE name = 'export_finished'",
-        )?;
-        staging.set_fact("export_plan", plan)?;
-        staging.set_fact("export_directory", &partial.id().0)?;
-        connection.execute_batch("COMMIT")?;
-    }
-    // Written anew at the end of every run.
-    connection.execute_batch(
-        "DELETE FROM dump_file WHERE path = CAST('MANIFEST.json' AS BLOB) \
-         OR path IN (SELECT CAST(scope || '/KEYMAP.jsonl' AS BLOB) FROM dump_keymap)",
-    )?;
-    Ok(resumed)
-}
-
-/// Everything that decides what the files hold, except those that are written last.
-fn plan(output: &Path, options: &ExportOptions) -> String {
-    format!(
-        "{} to {}, adapters {:?}, scopes {:?}, {:?}",
-        env!("CARGO_PKG_VERSION"),
-        output.display(),
-        options.adapters,
-        options.scopes,
-        options.choices
-    )
-}
-
-/// Writes down which files are finished, and says how many.
-fn note_files(files: &mut BulkInsert<'_>, tree: &mut Tree) -> Result<usize, ExportError> {
-    let count = tree.undrained();
-    let mut result = Ok(());
-    tree.drain_sums(|sum| {
-        if result.is_ok() {
-            let bytes = Cell::integer(sum.bytes.cast_signed());
-            result = files.push([Cell::blob(sum.path), bytes, Cell::blob(&sum.sha256)]);
-        }
-    });
-    result?;
-    Ok(count)
 }
 
 fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {
@@ -362,6 +237,5 @@ fn write_checksums(connection: &Connection, tree: &mut Tree) -> Result<(), Error
 
 /// Where a run puts a staging database that nobody asked for: beside the dump.
 pub fn staging_beside(output: &Path) -> PathBuf {
-    // Without `/` at its end.
-    beside(&output.components().collect::<PathBuf>(), ".staging.db")
+    beside(&plain(output), ".staging.db")
 }

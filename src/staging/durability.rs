@@ -11,9 +11,26 @@ use super::{Staging, StagingError};
 
 const MARK: &str = "written_in_boot";
 
-/// The number of this boot, unless the system does not tell.
-fn boot_id() -> Option<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+/// A boot of the machine, as the system numbers it.
+#[derive(Clone, Debug)]
+pub struct Boot(Option<String>);
+
+impl Boot {
+    /// This one.
+    pub fn current() -> Self {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        Self(id.map(|id| id.trim().to_owned()))
+    }
+
+    /// Its number. A system that does not number its boots gets one that no boot has.
+    pub fn number(self) -> String {
+        self.0.unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// Has it this number?
+    pub fn is(&self, number: &str) -> bool {
+        self.0.as_deref() == Some(number)
+    }
 }
 
 impl Staging {
@@ -22,9 +39,7 @@ impl Staging {
     /// # Errors
     /// Whatever SQLite says.
     pub fn begin_unsynced(&self) -> Result<(), StagingError> {
-        // A system that does not number its boots gets a number that no boot has.
-        let boot = boot_id().unwrap_or_else(|| "unknown".to_owned());
-        synced(self.connection(), || self.set_fact(MARK, boot))
+        synced(self.connection(), || self.set_fact(MARK, Boot::current().number()))
     }
 
     /// Everything written so far is on disk, and says so. To be called outside a transaction.
@@ -32,7 +47,23 @@ impl Staging {
     /// # Errors
     /// Whatever SQLite says.
     pub fn end_unsynced(&self) -> Result<(), StagingError> {
-        synced(self.connection(), || self.set_fact(MARK, rusqlite::types::Null))
+        self.end_unsynced_with(|| Ok(()))
+    }
+
+    /// Like [`Self::end_unsynced`], with a last change that is either on disk as a whole or not at all.
+    ///
+    /// # Errors
+    /// Whatever SQLite says; what `change` says, and then nothing is changed.
+    pub fn end_unsynced_with(
+        &self,
+        change: impl FnOnce() -> Result<(), StagingError>,
+    ) -> Result<(), StagingError> {
+        synced(self.connection(), || {
+            let transaction = self.connection().unchecked_transaction()?;
+            change()?;
+            self.set_fact(MARK, rusqlite::types::Null)?;
+            Ok(transaction.commit()?)
+        })
     }
 
     /// Was somebody writing in an earlier boot, and never came to the end?
@@ -41,7 +72,7 @@ impl Staging {
     /// Whatever SQLite says.
     pub fn may_be_torn(&self) -> Result<bool, StagingError> {
         match self.fact::<String>(MARK)? {
-            Some(mark) => Ok(boot_id() != Some(mark)),
+            Some(mark) => Ok(!Boot::current().is(&mark)),
             // The mark is the first fact of all: others without it have lost it.
             None => Ok(self.connection().query_row(
                 "SELECT EXISTS (SELECT 1 FROM run) AND NOT EXISTS (SELECT 1 FROM run WHERE name = ?)",

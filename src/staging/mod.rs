@@ -32,6 +32,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 pub use cell::{Cell, U64, is_printable, is_text};
 pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
+pub use durability::Boot;
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
 pub use quarantine::{MalformedRow, quarantine};
 pub use schema::APPLICATION_ID;

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
+pub mod shim;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -17,7 +19,7 @@ use ekvsnap_testkit::container::HlcHeader;
 use ekvsnap_testkit::redis_rows::{Counted, count_meta, count_meta_key, element_key, score, score_key};
 use ekvsnap_testkit::redis_rows::{string_key, string_value};
 use ekvsnap_testkit::sorted::SortedSnapshot;
-use ekvsnap_testkit::version::raw_key;
+use ekvsnap_testkit::version::{Version, raw_key};
 use ekvsnap_testkit::writer::{APPLIED_INDEX, LAST_COMMIT_TS};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -90,6 +92,17 @@ fn large_snapshot() -> SortedSnapshot {
         put(&score_key(name, points, &member), b"", TS + 1);
     }
     snapshot
+}
+
+/// A snapshot with a large value, which is copied from file to file, and a small one of each kind.
+pub fn small_inputs(place: &Place) -> Vec<PathBuf> {
+    let path = place.folder.path().join("in.fsm");
+    let put = |name: &str, bytes: usize| {
+        Version::put(string_key(name.as_bytes()), 1, string_value(&vec![b'v'; bytes], None))
+    };
+    let snapshot = SortedSnapshot::new(9).versions(&[put("large", 700_000), put("small", 3)]);
+    snapshot.write_to(File::create(&path).unwrap()).unwrap();
+    vec![path, LEGACY.into()]
 }
 
 /// SplitMix64.
