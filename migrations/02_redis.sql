@@ -195,10 +195,12 @@ SELECT key, key_is_text, value,
 FROM redis_hll h
 WHERE NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = h.key AND c.type = 'hll');
 
+-- Both conditions begin with what settles them for almost every row: the first one is that the rank is not NULL.
 CREATE VIEW redis_exported_collection AS
 SELECT * FROM redis_collection_state s
-WHERE rank IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = s.key AND c.type = s.type);
+WHERE (meta_length IS NOT NULL OR blob_id IS NOT NULL OR type <> 'stream')
+    AND (NOT EXISTS (SELECT 1 FROM redis_type_conflict)
+        OR NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = s.key AND c.type = s.type));
 
 -- For people: every key of the dump, as text where it is text and as a blob literal where it is not; so are names
 -- and members in the views below.

@@ -327,23 +327,19 @@ impl Formatter for Indented {
 #[inline]
 fn is_plain(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks();
-    let odd = words.iter().fold(0, |odd, word| odd | odd_bytes(*word));
-    let mut last = [b' '; 8];
-    match bytes.last_chunk() {
-        Some(end) => last = *end,
-        None => last[..rest.len()].copy_from_slice(rest),
-    }
-    odd | odd_bytes(last) == 0
+    let odd = words.iter().fold(0, |odd, word| odd | odd_bytes(u64::from_ne_bytes(*word)));
+    // The bytes that fill no word stand behind spaces, in an order that does not matter.
+    let rest = rest.iter().fold(u64::from_ne_bytes([b' '; 8]), |word, byte| word << 8 | u64::from(*byte));
+    odd | odd_bytes(rest) == 0
 }
 
 /// Not zero if one of the bytes is beyond ASCII or may need an escape.
 #[inline]
-fn odd_bytes(word: [u8; 8]) -> u64 {
+fn odd_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     // The highest bit of a byte that is smaller than `limit`, and, only if there is one, perhaps of those above it.
     let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
     let is = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let word = u64::from_ne_bytes(word);
     let control = below(word, b' ');
     // `<` and `>` differ in one bit only, and so do `"` and `&`.
     let markup = is(word | (ONES * 2), b'>') | is(word | (ONES * 4), b'&') | is(word, b'\\');
