@@ -6,6 +6,14 @@ CREATE TABLE dump_file (
     sha256 BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The file that is half-written, if any.
+CREATE TABLE dump_unfinished_file (
+    path         BLOB NOT NULL PRIMARY KEY,
+    bytes        INTEGER NOT NULL,          -- its length so far
+    sha256_state BLOB NOT NULL,             -- of SHA-256 after these bytes
+    position     BLOB NOT NULL              -- where its content goes on; the family knows
+) STRICT, WITHOUT ROWID;
+
 -- Names that cannot be turned back into their key.
 CREATE TABLE dump_keymap (
     scope    TEXT NOT NULL,                 -- folder that gets the KEYMAP.jsonl

@@ -2,6 +2,7 @@
 """Measure whole runs of ekvsnap and write the tables and the chart of docs/performance.md.
 
   scripts/bench.py [--dir DIR] [--runs N] [--scenarios a,b] [--large] [--peer PATH] [--write]
+  scripts/bench.py --resume [--dir DIR] [--runs N] [--scenarios a,b] [--write]
 
 Builds the release binaries, makes each scenario with the project's own generator, and measures whole processes: wall
 time and peak memory (maximum resident set). What ekvsnap is compared with is measured between its own runs, one of
@@ -14,6 +15,9 @@ meanwhile does so for both.
   peer              another decoder, called PATH --input FILE --output DIR, on a snapshot without header and footer;
                     ekvsnap decodes the same file beside it
 
+With --resume, what one kill costs: a run is killed after half the time of the undisturbed run before it, and the same
+command run again. Both together are divided by the undisturbed run.
+
 DIR should be memory-backed and have room for a few times the largest snapshot. Python's standard library is enough.
 """
 import argparse
@@ -21,6 +25,7 @@ import os
 import pathlib
 import platform
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -30,7 +35,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 EKVSNAP = [RELEASE / "ekvsnap", "--quiet"]
 DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 # Scenario and size. A string or churn key is a file, so fewer of them say the same.
 SCENARIOS = {
@@ -52,22 +56,30 @@ BARS = {
     "hashes": ("load + export", "floor", 1.25),
     "zset": ("load + export", "floor", 1.25),
 }
+# What one kill may cost, and where that is asked.
+RESUMED, RESUME_BAR = ["strings", "blobs", "hashes", "zset"], 1.15
 NAMES = {"tar": "`tar x`", "copy": "`cp` + `sha256sum`", "floor": "floor", "peer": "peer"}
 SCRIPT_MEMORY_KIB = 20 << 10
 MEMORY_BAR_MIB, LARGE_BAR, CHURN_BAR = 64, 11, 8e6
 
 
-def run(command):
-    """Wall seconds, CPU seconds and peak memory in KiB of a command that must succeed."""
+def run(command, kill_after=None):
+    """Wall seconds, CPU seconds and peak memory in KiB of a command that must succeed; or, with a time to kill it after,
+    must not: None if it ended before."""
     # A process inherits the peak of the one that starts it, so this one has to stay small: it never lists a tree.
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if own > SCRIPT_MEMORY_KIB:
         sys.exit(f"this script has come to hold {own} KiB, which would hide the peak memory of what it measures")
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(process.pid, signal.SIGKILL)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
-    if status != 0:
+    if kill_after is not None and status == 0:
+        return None
+    if status != (0 if kill_after is None else signal.SIGKILL):
         sys.exit(f"{command} ended with status {os.waitstatus_to_exitcode(status)}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
 
@@ -157,6 +169,49 @@ def measure(scenario, rows, directory, runs, compare, peer):
             remove(other)
     remove(snapshot, plain, staging, dump, archive, copy)
     return results
+
+
+def measure_resume(scenario, rows, directory, runs):
+    """For decode and export: per round seconds undisturbed, until the kill, of the run after it; and both ratios."""
+    snapshot, staging, dump = directory / "bench.fsm", directory / "staging.db", directory / "dump"
+    beside = [directory / f"dump{suffix}" for suffix in (".partial", ".staging.db")]
+    run([RELEASE / "generate", scenario, snapshot, "--rows", str(rows)])
+    run([*EKVSNAP, "load", snapshot, "--staging", staging])
+    commands = {
+        "decode": [*EKVSNAP, "decode", snapshot, "--output", dump],
+        "export": [*EKVSNAP, "export", staging, "--output", dump],
+    }
+    results = {}
+    for name, command in commands.items():
+        rounds = []
+        while len(rounds) < runs:
+            whole = run(command)
+            remove(dump)
+            killed = run(command, kill_after=whole[0] / 2)
+            # The machine has become so much faster that there was nothing left to kill.
+            if killed is not None:
+                again = run(command)
+                ratios = [(killed[kind] + again[kind]) / whole[kind] for kind in (0, 1)]
+                rounds.append((whole[0], killed[0], again[0], *ratios))
+            remove(dump, *beside)
+        results[name] = [statistics.median(column) for column in zip(*rounds)]
+    remove(snapshot, staging)
+    return results
+
+
+def resume_table(measured):
+    """The Markdown table of what one kill costs."""
+    lines = [
+        "| scenario | rows or keys | command | undisturbed | killed after | run again | all ÷ undisturbed | CPU time | at most | |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for scenario, rows, results in measured:
+        for command, (whole, killed, again, ratio, cpu) in results.items():
+            cells = [f"`{scenario}`", f"{rows:,}", f"`{command}`"]
+            cells += [f"{seconds:.2f} s" for seconds in (whole, killed, again)]
+            cells += [f"{ratio:.2f}", f"{cpu:.2f}", f"{RESUME_BAR}", verdict(ratio <= RESUME_BAR)]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def cell(value, form):
@@ -275,45 +330,59 @@ def machine():
     return f"{os.cpu_count()} cores ({model}), Linux {platform.release()}, {time.strftime('%Y-%m-%d')}"
 
 
+def put_into_document(section, text):
+    """Replaces what stands between the two marks of a section."""
+    begin, end = f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
+    before, _, rest = DOCUMENT.read_text().partition(begin)
+    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", type=pathlib.Path, default=pathlib.Path("/dev/shm/ekvsnap-bench"))
     parser.add_argument("--runs", type=int, default=5, help="rounds (default: %(default)s)")
-    parser.add_argument("--scenarios", default=",".join(SCENARIOS))
+    parser.add_argument("--scenarios", help=f"of {', '.join(SCENARIOS)} (default: all that are meant)")
     parser.add_argument("--large", action="store_true", help=f"also {', '.join(SCALED)} at {TIMES} times the rows")
+    parser.add_argument("--resume", action="store_true", help="only what one kill costs")
     parser.add_argument("--peer", type=pathlib.Path, help="another decoder to compare with")
     parser.add_argument("--write", action="store_true", help="put tables and chart into docs/")
     arguments = parser.parse_args()
 
-    scenarios = arguments.scenarios.split(",")
+    default = RESUMED if arguments.resume else SCENARIOS
+    scenarios = arguments.scenarios.split(",") if arguments.scenarios else list(default)
     unknown = [name for name in scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     peer = arguments.peer and arguments.peer.resolve()
     subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
     arguments.dir.mkdir(parents=True, exist_ok=True)
-    small, measured, large, loads = [], [], [], [os.getloadavg()[0]]
+    small, measured, large, resumed, loads = [], [], [], [], [os.getloadavg()[0]]
     plan = [(name, SCENARIOS[name] // TIMES, small) for name in scenarios if name in SCALED]
     plan += [(name, SCENARIOS[name], measured) for name in scenarios]
     if arguments.large:
         plan += [(name, TIMES * SCENARIOS[name], large) for name in scenarios if name in SCALED]
+    if arguments.resume:
+        plan = [(name, SCENARIOS[name], resumed) for name in scenarios]
     for scenario, rows, results in plan:
         print(f"{scenario}, {rows:,} …", file=sys.stderr, flush=True)
-        results.append(measure(scenario, rows, arguments.dir, arguments.runs, results is measured, peer))
+        if results is resumed:
+            results.append((scenario, rows, measure_resume(scenario, rows, arguments.dir, arguments.runs)))
+        else:
+            results.append(measure(scenario, rows, arguments.dir, arguments.runs, results is measured, peer))
         loads.append(os.getloadavg()[0])
     # Only if nothing else lies in it.
     arguments.dir.rmdir()
 
-    text = tables(small, measured, large, peer)
+    text = resume_table(resumed) if arguments.resume else tables(small, measured, large, peer)
     # A load of more than one or two, which the measuring itself makes, says that something else was running.
     busy = f"load average {min(loads):.1f} to {max(loads):.1f}"
     how = f"medians of {arguments.runs} rounds, all files in memory-backed storage"
     text = f"Measured on {machine()}, {busy}; {how}.\n\n{text}"
     print(text)
     if arguments.write:
-        before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-        CHART.write_text(chart(measured))
+        put_into_document("resume" if arguments.resume else "bench", text)
+        if not arguments.resume:
+            CHART.write_text(chart(measured))
 
 
 if __name__ == "__main__":

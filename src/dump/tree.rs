@@ -3,6 +3,8 @@
 //! reused buffer; writer threads create the files, so formatting and writing overlap. What files hold, and what
 //! they are called, is decided elsewhere.
 
+mod unfinished;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -16,6 +18,7 @@ use std::thread::JoinHandle;
 use rustix::fs::{AtFlags, Mode, OFlags, copy_file_range, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+pub use unfinished::Unfinished;
 
 /// A chunk goes to a writer once it holds this many bytes …
 const CHUNK_BYTES: usize = 256 << 10;
@@ -113,6 +116,9 @@ pub struct Tree {
     content_start: usize,
     in_flight: usize,
     sums: Vec<OwnedSum>,
+    /// Bytes handed on since the last note on the file being written.
+    since_note: usize,
+    unfinished: Option<Unfinished>,
 }
 
 struct OwnedSum {
@@ -134,6 +140,7 @@ struct Chunk {
     /// Bytes that its steps copy from other files.
     copied: u64,
     sums: Vec<OwnedSum>,
+    unfinished: Option<Unfinished>,
     failed: Option<TreeError>,
 }
 
@@ -145,8 +152,10 @@ impl Chunk {
 
 enum Step {
     Create { directory: Arc<Directory>, name: Range<usize> },
+    GoOn(Box<OpenFile>),
     Append(Range<usize>),
     Copy { source: Arc<File>, offset: u64, length: u64 },
+    Note(Vec<u8>),
     Finish,
 }
 
@@ -174,6 +183,8 @@ impl Tree {
             content_start: 0,
             in_flight: 0,
             sums: Vec::new(),
+            since_note: 0,
+            unfinished: None,
         })
     }
 
@@ -197,7 +208,41 @@ impl Tree {
         self.content_start = self.chunk.bytes.len();
         let name = start..self.content_start;
         self.chunk.steps.push(Step::Create { directory: Arc::clone(directory), name });
-        self.open = true;
+        (self.open, self.since_note) = (true, 0);
+    }
+
+    /// Goes on with a file that an earlier run has left half-written, instead of beginning it; false if it is not there as
+    /// the note says.
+    pub fn go_on(&mut self, directory: &Arc<Directory>, name: &[u8], unfinished: &Unfinished) -> bool {
+        let Some(file) = unfinished.open(directory, name) else { return false };
+        self.content_start = self.chunk.bytes.len();
+        self.chunk.steps.push(Step::GoOn(Box::new(file)));
+        (self.open, self.since_note) = (true, 0);
+        true
+    }
+
+    /// Has so much been written of a file that it is time for a [`Self::note`]?
+    #[inline]
+    pub fn is_note_due(&self) -> bool {
+        self.since_note + self.chunk.bytes.len() >= CHUNK_BYTES
+    }
+
+    /// Notes how far the file being written is. `position` says where in its content that is, and comes back with
+    /// [`Self::unfinished`] once everything before it is written.
+    ///
+    /// # Errors
+    /// A file could not be written.
+    pub fn note(&mut self, position: Vec<u8>) -> Result<(), TreeError> {
+        self.append();
+        self.chunk.steps.push(Step::Note(position));
+        self.hand_on()?;
+        self.since_note = 0;
+        Ok(())
+    }
+
+    /// The last note on the file being written.
+    pub fn unfinished(&self) -> Option<&Unfinished> {
+        self.unfinished.as_ref()
     }
 
     /// Where the content of the file goes: append to it, then call [`Self::spill`] or [`Self::end`].
@@ -272,6 +317,7 @@ impl Tree {
         let writer = self.bound_to.unwrap_or(self.next_writer);
         self.bound_to = self.open.then_some(writer);
         self.next_writer = (writer + 1) % self.writers.len();
+        self.since_note += self.chunk.bytes.len();
         let fresh = self.spare.pop().unwrap_or_default();
         let chunk = std::mem::replace(&mut self.chunk, fresh);
         self.content_start = 0;
@@ -295,6 +341,11 @@ impl Tree {
         if let Some(error) = chunk.failed.take() {
             return Err(error);
         }
+        if let Some(noted) = chunk.unfinished.take() {
+            self.unfinished = Some(noted);
+        }
+        // Notes and the end of a file come from one writer, in their order.
+        self.unfinished.take_if(|noted| chunk.sums.iter().any(|sum| sum.path == noted.path));
         self.sums.append(&mut chunk.sums);
         chunk.bytes.clear();
         chunk.steps.clear();
@@ -423,6 +474,12 @@ fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), Tre
                     hash: Sha256::new(),
                     bytes: 0,
                 });
+            }
+            Step::GoOn(file) => *open = Some(*file),
+            Step::Note(position) => {
+                if let Some(open) = open {
+                    chunk.unfinished = Some(Unfinished::of(open, position));
+                }
             }
             Step::Append(range) => {
                 if let Some(open) = open {

@@ -108,7 +108,7 @@ fn write(
     progress.begin(Phase::Export, Some(report.families.iter().map(|family| family.keys).sum()));
 
     let connection = staging.connection();
-    let resumed = begin(staging, partial, options)?;
+    let mut left = begin(staging, partial, options)?;
     connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
     let mut notes = Notes::new(connection)?;
@@ -119,15 +119,15 @@ fn write(
         let Some(family) = named(adapter) else { continue };
         let scopes: Vec<String> =
             options.scopes.iter().filter(|(of, _)| of == adapter).map(|(_, name)| name.clone()).collect();
-        let mut written = |tree: &mut Tree| {
-            progress.advance(1);
+        let mut written = |tree: &mut Tree, keys| {
+            progress.advance(keys);
             let stop = progress.is_interrupted();
             if stop {
                 tree.settle()?;
             }
             notes.take(tree)?;
             if stop {
-                notes.commit()?;
+                notes.commit(tree)?;
             }
             if stop { Err(ExportError::Interrupted) } else { Ok(()) }
         };
@@ -138,7 +138,8 @@ fn write(
             snapshot_ms: snapshot_time(as_of, report.last_commit_ts()),
             choices: &options.choices,
             scopes: &scopes,
-            resumed,
+            resumed: left.files,
+            unfinished: &mut left.unfinished,
             written: &mut written,
         })?;
         exported.push((adapter, done));
@@ -151,7 +152,7 @@ fn write(
     tree.end()?;
     tree.settle()?;
     notes.take(&mut tree)?;
-    notes.commit()?;
+    notes.commit(&tree)?;
     drop(notes);
 
     write_checksums(connection, &mut tree)?;

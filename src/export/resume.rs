@@ -12,12 +12,12 @@
 use std::io;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{Dumped, ExportOptions, dumped};
 use crate::dump::manifest::Manifest;
 use crate::dump::target::{DirectoryId, PartialDump, plain, tidy_up};
-use crate::dump::tree::Tree;
+use crate::dump::tree::{Tree, Unfinished};
 use crate::error::Error;
 use crate::family::{ADAPTERS, ExportError, Exported};
 use crate::report::Report;
@@ -35,10 +35,10 @@ const BOOT: &str = "export_boot";
 
 const FILES: Table = Table { name: "dump_file", columns: &["path", "bytes", "sha256"], key: 1 };
 
-/// Finished files are committed once there are this many …
+/// What is written is committed after this many files …
 const COMMIT_FILES: usize = 8192;
 
-/// … or this many bytes in them: what a killed export has to write again.
+/// … or this many bytes: what a killed export has to write again.
 const COMMIT_BYTES: u64 = 16 << 20;
 
 /// Everything that decides what the files hold, except those that are written last.
@@ -53,13 +53,21 @@ fn plan(output: &Path, options: &ExportOptions) -> String {
     )
 }
 
-/// Does the tree hold what the same export, interrupted, has left? The files that it finished are then in `dump_file`;
-/// otherwise whatever lies there is removed.
+/// What an earlier run of the same export has left.
+#[derive(Default)]
+pub(super) struct Left {
+    /// Are there finished files, which are then in `dump_file`?
+    pub files: bool,
+    /// The file that it was writing.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// Looks what the same export, interrupted, has left in the tree; anything else that lies there is removed.
 pub(super) fn begin(
     staging: &Staging,
     partial: &PartialDump,
     options: &ExportOptions,
-) -> Result<bool, Error> {
+) -> Result<Left, Error> {
     let plan = plan(partial.output(), options);
     let begun = staging.fact::<String>(PLAN)?;
     let directory = staging.fact::<String>(DIRECTORY)?.map(DirectoryId);
@@ -70,6 +78,7 @@ pub(super) fn begin(
         && written_in.is_none_or(|number| boot.is(&number));
     let connection = staging.connection();
     connection.execute_batch("BEGIN")?;
+    let mut left = Left { files: resumed, unfinished: None };
     if resumed {
         tracing::info!("going on with the export that was interrupted");
         // Written anew at the end of every run.
@@ -77,34 +86,49 @@ pub(super) fn begin(
             "DELETE FROM dump_file WHERE path = CAST('MANIFEST.json' AS BLOB) \
              OR path IN (SELECT CAST(scope || '/KEYMAP.jsonl' AS BLOB) FROM dump_keymap)",
         )?;
+        left.unfinished = connection
+            .query_row("SELECT path, bytes, sha256_state, position FROM dump_unfinished_file", [], |row| {
+                Ok(Unfinished {
+                    path: row.get(0)?,
+                    bytes: row.get::<_, i64>(1)?.cast_unsigned(),
+                    sha256_state: row.get(2)?,
+                    position: row.get(3)?,
+                })
+            })
+            .optional()?;
     } else {
         partial.clear()?;
-        connection.execute_batch("DELETE FROM dump_file; DELETE FROM dump_keymap")?;
+        connection.execute_batch(
+            "DELETE FROM dump_file; DELETE FROM dump_unfinished_file; DELETE FROM dump_keymap",
+        )?;
         connection.execute("DELETE FROM run WHERE name IN (?, ?)", (FINISHED, REPLACED))?;
         staging.set_fact(PLAN, plan)?;
         staging.set_fact(DIRECTORY, &partial.id().0)?;
     }
     staging.set_fact(BOOT, boot.number())?;
     connection.execute_batch("COMMIT")?;
-    Ok(resumed)
+    Ok(left)
 }
 
-/// Notes which files are finished.
+/// Notes which files are finished, and how far the one is that is being written.
 pub(super) struct Notes<'c> {
     connection: &'c Connection,
     insert: BulkInsert<'c>,
+    /// What was finished since the last commit …
     files: usize,
     bytes: u64,
+    /// … and how far the unfinished file was then.
+    unfinished_bytes: u64,
 }
 
 impl<'c> Notes<'c> {
     /// To be called in a transaction.
     pub fn new(connection: &'c Connection) -> Result<Self, StagingError> {
         let insert = BulkInsert::new(connection, &FILES, Conflict::Refuse)?;
-        Ok(Self { connection, insert, files: 0, bytes: 0 })
+        Ok(Self { connection, insert, files: 0, bytes: 0, unfinished_bytes: 0 })
     }
 
-    /// Takes the files that the tree has finished, and commits them from time to time.
+    /// Takes the files that the tree has finished, and commits from time to time.
     pub fn take(&mut self, tree: &mut Tree) -> Result<(), ExportError> {
         let mut result = Ok(());
         tree.drain_sums(|sum| {
@@ -114,19 +138,28 @@ impl<'c> Notes<'c> {
             }
             self.files += 1;
             self.bytes += sum.bytes;
+            self.unfinished_bytes = 0;
         });
         result?;
-        if self.files >= COMMIT_FILES || self.bytes >= COMMIT_BYTES {
-            self.commit()?;
-        }
-        Ok(())
+        let unfinished = tree.unfinished().map_or(0, |noted| noted.bytes);
+        let bytes = self.bytes + unfinished.saturating_sub(self.unfinished_bytes);
+        if self.files >= COMMIT_FILES || bytes >= COMMIT_BYTES { self.commit(tree) } else { Ok(()) }
     }
 
     /// Commits what was taken.
-    pub fn commit(&mut self) -> Result<(), ExportError> {
+    pub fn commit(&mut self, tree: &Tree) -> Result<(), ExportError> {
         self.insert.flush()?;
+        self.connection.execute("DELETE FROM dump_unfinished_file", [])?;
+        (self.files, self.bytes, self.unfinished_bytes) = (0, 0, 0);
+        if let Some(Unfinished { path, bytes, sha256_state, position }) = tree.unfinished() {
+            self.unfinished_bytes = *bytes;
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO dump_unfinished_file (path, bytes, sha256_state, position) VALUES (?, ?, ?, ?)",
+                )?
+                .execute((path, bytes.cast_signed(), sha256_state, position))?;
+        }
         self.connection.execute_batch("COMMIT; BEGIN")?;
-        (self.files, self.bytes) = (0, 0);
         Ok(())
     }
 }

@@ -10,11 +10,12 @@ pub mod txn;
 mod wire;
 
 use std::io;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
 pub use self::choices::{Choices, DynamoDbLayout};
-use crate::dump::tree::{Directory, Tree, TreeError};
+use crate::dump::tree::{Directory, Tree, TreeError, Unfinished};
 use crate::error::Error;
 use crate::snapshot::{Class, Hlc, Row};
 use crate::staging::{LargeValues, MalformedRow, Staging, StagingError, Warnings};
@@ -150,8 +151,21 @@ pub struct Export<'a, 'c> {
     pub scopes: &'a [String],
     /// Does an earlier, interrupted run have files in the tree already?
     pub resumed: bool,
-    /// Told of every key written.
-    pub written: &'a mut dyn FnMut(&mut Tree) -> Result<(), ExportError>,
+    /// The file that it was writing, until its turn comes.
+    pub unfinished: &'a mut Option<Unfinished>,
+    /// Told how many keys were written, also if they are none: a key may be long.
+    pub written: &'a mut dyn FnMut(&mut Tree, u64) -> Result<(), ExportError>,
+}
+
+/// How far an earlier run came with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// To its end.
+    Written,
+    /// It never came to it, or what it wrote is of no use: the file is begun now.
+    Now,
+    /// To the place of this [`Export::note`]: the file is open there.
+    After(Vec<u8>),
 }
 
 impl Export<'_, '_> {
@@ -167,19 +181,37 @@ impl Export<'_, '_> {
         Ok(())
     }
 
-    /// Has an earlier run written this file to its end?
+    /// Begins a file, or goes on with it after the last note.
     ///
     /// # Errors
     /// Whatever SQLite says.
-    pub fn is_written(&self, directory: &Directory, name: &[u8]) -> Result<bool, ExportError> {
-        if !self.resumed {
-            return Ok(false);
+    pub fn begin(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Begun, ExportError> {
+        if self.resumed {
+            let path = directory.path_of(name);
+            let mut query = self
+                .staging
+                .connection()
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM dump_file WHERE path = ?)")?;
+            if query.query_row([&path], |row| row.get(0))? {
+                return Ok(Begun::Written);
+            }
+            if let Some(unfinished) = self.unfinished.take_if(|unfinished| unfinished.path == path)
+                && self.tree.go_on(directory, name, &unfinished)
+            {
+                return Ok(Begun::After(unfinished.position));
+            }
         }
-        let mut query = self
-            .staging
-            .connection()
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM dump_file WHERE path = ?)")?;
-        Ok(query.query_row([directory.path_of(name)], |row| row.get(0))?)
+        self.tree.begin(directory, name);
+        Ok(Begun::Now)
+    }
+
+    /// Says which part of a long file is complete, once [`Tree::is_note_due`]: another run may go on after it.
+    ///
+    /// # Errors
+    /// A file could not be written; the run is to stop.
+    pub fn note(&mut self, position: Vec<u8>) -> Result<(), ExportError> {
+        self.tree.note(position)?;
+        (self.written)(self.tree, 0)
     }
 }
 

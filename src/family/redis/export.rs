@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
 use rusqlite::Statement;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{FromSqlError, ValueRef};
 
 use super::entry::{self, EntryError};
 use super::rows::Type;
@@ -14,7 +14,7 @@ use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
 use crate::family::wire::Wire;
-use crate::family::{Export, ExportError, Exported};
+use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
 
 /// The only database that elastickv has.
@@ -73,7 +73,7 @@ impl Exporter<'_, '_, '_> {
         while let Some(row) = rows.next()? {
             let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
             keys += 1;
-            if !self.begin(&mut directory, folder, key, ".bin")? {
+            if self.begin(&mut directory, folder, key, ".bin")? == Begun::Written {
                 continue;
             }
             match row.get_ref(1)? {
@@ -99,10 +99,9 @@ impl Exporter<'_, '_, '_> {
         let mut begun = false;
         while let Some(row) = rows.next()? {
             if !begun {
-                if self.run.is_written(&database, list.as_bytes())? {
+                if self.run.begin(&database, list.as_bytes())? == Begun::Written {
                     break;
                 }
-                self.run.tree.begin(&database, list.as_bytes());
                 begun = true;
             }
             name.clear();
@@ -126,7 +125,7 @@ impl Exporter<'_, '_, '_> {
             self.kept()
         );
         let mut query = connection.prepare(&sql)?;
-        let mut elements = connection.prepare(elements_sql(of))?;
+        let mut elements = connection.prepare(&elements_sql(of, false))?;
         let mut rows = query.query([of.name()])?;
         let (mut keys, mut directory) = (0, None);
         let (folder, extension) = match of {
@@ -149,39 +148,57 @@ impl Exporter<'_, '_, '_> {
             let collection = Collection { contents: row.get(1)?, expire_at_ms: row.get(2)?, stream };
             let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
             keys += 1;
-            if !self.begin(&mut directory, folder, key, extension)? {
-                continue;
-            }
+            let after = match self.begin(&mut directory, folder, key, extension)? {
+                Begun::Written => continue,
+                Begun::Now => None,
+                Begun::After(position) => Some(position),
+            };
             if of == Type::Stream {
-                self.stream(&mut elements, &collection)?;
+                self.stream(&mut elements, &collection, after)?;
             } else {
-                self.document(of, &mut elements, &collection)?;
+                self.document(of, &mut elements, &collection, after)?;
             }
             self.end()?;
         }
         Ok(keys)
     }
 
-    /// An indented file: hash, list, set or sorted set.
+    /// An indented file: hash, list, set or sorted set; without the elements up to and with `after`, which are there.
     fn document(
         &mut self,
         of: Type,
         elements: &mut Statement<'_>,
         collection: &Collection,
+        after: Option<Vec<u8>>,
     ) -> Result<(), ExportError> {
-        let Self { run: Export { tree, large_values, .. }, .. } = self;
+        let run = &mut *self.run;
         let list = match of {
             Type::Hash => "fields",
             Type::List => "items",
             Type::Set | Type::Zset | Type::Stream => "members",
         };
-        tree.content().extend_from_slice(b"{\n  \"format_version\": 1,\n  \"");
-        tree.content().extend_from_slice(list.as_bytes());
-        tree.content().extend_from_slice(b"\": [");
-        let mut rows = elements.query([collection.contents])?;
-        let mut first = true;
+        let mut first = after.is_none();
+        let mut remaining;
+        let mut rows = match after {
+            None => {
+                run.tree.content().extend_from_slice(b"{\n  \"format_version\": 1,\n  \"");
+                run.tree.content().extend_from_slice(list.as_bytes());
+                run.tree.content().extend_from_slice(b"\": [");
+                elements.query([collection.contents])?
+            }
+            Some(position) => {
+                remaining = run.staging.connection().prepare(&elements_sql(of, true))?;
+                match of {
+                    Type::List => remaining.query((collection.contents, {
+                        let [seq] = numbers(&position)?;
+                        seq.cast_signed()
+                    }))?,
+                    _ => remaining.query((collection.contents, position))?,
+                }
+            }
+        };
         while let Some(row) = rows.next()? {
-            let out = tree.content();
+            let out = run.tree.content();
             out.extend_from_slice(if first { b"\n    " } else { b",\n    " });
             first = false;
             match of {
@@ -189,8 +206,8 @@ impl Exporter<'_, '_, '_> {
                     out.extend_from_slice(b"{\n      \"name\": ");
                     push_value(bytes_of(row.get_ref(0)?)?, IN_OBJECT, Markup::Escape, out);
                     out.extend_from_slice(b",\n      \"value\": ");
-                    value(row.get_ref(1)?, IN_OBJECT, tree, large_values)?;
-                    tree.content().extend_from_slice(b"\n    }");
+                    value(row.get_ref(1)?, IN_OBJECT, run.tree, run.large_values)?;
+                    run.tree.content().extend_from_slice(b"\n    }");
                 }
                 Type::Zset => {
                     out.extend_from_slice(b"{\n      \"member\": ");
@@ -200,12 +217,17 @@ impl Exporter<'_, '_, '_> {
                     out.extend_from_slice(b"\n    }");
                 }
                 Type::List | Type::Set | Type::Stream => {
-                    value(row.get_ref(0)?, ALONE, tree, large_values)?;
+                    value(row.get_ref(0)?, ALONE, run.tree, run.large_values)?;
                 }
             }
-            tree.spill()?;
+            if run.tree.is_note_due() {
+                run.note(match of {
+                    Type::List => position([row.get::<_, i64>(1)?.cast_unsigned()]),
+                    _ => bytes_of(row.get_ref(0)?)?.to_vec(),
+                })?;
+            }
         }
-        let out = tree.content();
+        let out = run.tree.content();
         out.extend_from_slice(if first {
             b"],\n  \"expire_at_ms\": "
         } else {
@@ -216,32 +238,48 @@ impl Exporter<'_, '_, '_> {
         Ok(())
     }
 
-    /// One line per entry, then the line of the meta row.
-    fn stream(&mut self, elements: &mut Statement<'_>, collection: &Collection) -> Result<(), ExportError> {
-        let Self { run: Export { tree, large_values, .. }, .. } = self;
+    /// One line per entry, then the line of the meta row; without the entries up to and with `after`, which are there.
+    fn stream(
+        &mut self,
+        elements: &mut Statement<'_>,
+        collection: &Collection,
+        after: Option<Vec<u8>>,
+    ) -> Result<(), ExportError> {
+        let run = &mut *self.run;
         let trimmed = collection.stream.as_ref().map_or((0, 0), |meta| meta.trimmed);
+        let (mut entries, mut greatest) = match &after {
+            None => (0, (0, 0)),
+            Some(position) => {
+                let [entries, ms, seq] = numbers(position)?;
+                (entries.cast_signed(), (ms, seq))
+            }
+        };
+        let from = if after.is_none() { trimmed } else { greatest };
         // No id is smaller than 0-0, and with nothing trimmed an entry 0-0 counts.
-        let all = trimmed == (0, 0);
-        let mut rows = elements.query((collection.contents, all, U64(trimmed.0), U64(trimmed.1)))?;
-        let (mut entries, mut greatest) = (0, (0, 0));
+        let all = after.is_none() && trimmed == (0, 0);
+        let mut rows = elements.query((collection.contents, all, U64(from.0), U64(from.1)))?;
         while let Some(row) = rows.next()? {
             let id = (row.get::<_, U64>(0)?.0, row.get::<_, U64>(1)?.0);
-            let out = tree.content();
+            let out = run.tree.content();
             out.extend_from_slice(b"{\"id\":\"");
             push_id(id, out);
             out.extend_from_slice(b"\",\"fields\":");
             match row.get_ref(2)? {
-                ValueRef::Integer(large) => large_entry(large_values, large_values.find(large)?, tree)?,
+                ValueRef::Integer(large) => {
+                    large_entry(run.large_values, run.large_values.find(large)?, run.tree)?;
+                }
                 fields => out.extend_from_slice(bytes_of(fields)?),
             }
-            tree.content().extend_from_slice(b"}\n");
-            tree.spill()?;
+            run.tree.content().extend_from_slice(b"}\n");
             entries += 1;
             greatest = id;
+            if run.tree.is_note_due() {
+                run.note(position([entries.cast_unsigned(), id.0, id.1]))?;
+            }
         }
         let (length, last) =
             collection.stream.as_ref().map_or((entries, greatest), |meta| (meta.length, meta.last));
-        let out = tree.content();
+        let out = run.tree.content();
         out.extend_from_slice(b"{\"_meta\":true,\"length\":");
         push_number(length, out);
         out.extend_from_slice(b",\"last_ms\":");
@@ -254,14 +292,14 @@ impl Exporter<'_, '_, '_> {
         Ok(())
     }
 
-    /// Begins the file of a key, and notes a name that cannot be turned back; false if an earlier run has written it.
+    /// Begins the file of a key, and notes a name that cannot be turned back.
     fn begin(
         &mut self,
         directory: &mut Option<Arc<Directory>>,
         folder: &str,
         key: &[u8],
         extension: &str,
-    ) -> Result<bool, ExportError> {
+    ) -> Result<Begun, ExportError> {
         let directory = match directory {
             Some(directory) => directory,
             None => directory.insert(self.run.tree.directory(&format!("{DATABASE}/{folder}"))?),
@@ -271,17 +309,16 @@ impl Exporter<'_, '_, '_> {
             self.run.note_fallback(DATABASE, key, &self.name)?;
         }
         self.name.extend_from_slice(extension.as_bytes());
-        if self.run.is_written(directory, &self.name)? {
-            (self.run.written)(self.run.tree)?;
-            return Ok(false);
+        let begun = self.run.begin(directory, &self.name)?;
+        if begun == Begun::Written {
+            (self.run.written)(self.run.tree, 1)?;
         }
-        self.run.tree.begin(directory, &self.name);
-        Ok(true)
+        Ok(begun)
     }
 
     fn end(&mut self) -> Result<(), ExportError> {
         self.run.tree.end()?;
-        (self.run.written)(self.run.tree)
+        (self.run.written)(self.run.tree, 1)
     }
 
     fn kept(&self) -> String {
@@ -293,17 +330,22 @@ impl Exporter<'_, '_, '_> {
     }
 }
 
-fn elements_sql(of: Type) -> &'static str {
-    match of {
-        Type::Hash => "SELECT name, value FROM redis_hash_field WHERE collection = ? ORDER BY name",
-        Type::List => "SELECT item FROM redis_list_item WHERE collection = ? ORDER BY seq",
-        Type::Set => "SELECT member FROM redis_set_member WHERE collection = ? ORDER BY member",
-        Type::Zset => "SELECT member, score FROM redis_zset_member WHERE collection = ? ORDER BY member",
-        Type::Stream => {
-            "SELECT ms, seq, fields FROM redis_stream_entry \
-             WHERE collection = ?1 AND (?2 OR (ms, seq) > (?3, ?4)) ORDER BY ms, seq"
-        }
-    }
+/// The elements of a collection in their order: all, or those after the second parameter. A list is told by number, the
+/// others by their first column; of streams, all of them or those after an id are asked for in one way.
+fn elements_sql(of: Type, remaining: bool) -> String {
+    let (columns, table, order) = match of {
+        Type::Hash => ("name, value", "redis_hash_field", "name"),
+        Type::List => ("item, seq", "redis_list_item", "seq"),
+        Type::Set => ("member", "redis_set_member", "member"),
+        Type::Zset => ("member, score", "redis_zset_member", "member"),
+        Type::Stream => ("ms, seq, fields", "redis_stream_entry", "ms, seq"),
+    };
+    let after = match of {
+        Type::Stream => "AND (?2 OR (ms, seq) > (?3, ?4))".to_owned(),
+        _ if remaining => format!("AND {order} > ?2"),
+        _ => String::new(),
+    };
+    format!("SELECT {columns} FROM {table} WHERE collection = ?1 {after} ORDER BY {order}")
 }
 
 /// A binary-safe value from a column that holds it, or the number of a large value.
@@ -370,8 +412,22 @@ fn copy(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -> Resu
 fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
     match column {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
-        _ => Err(rusqlite::Error::from(rusqlite::types::FromSqlError::InvalidType).into()),
+        _ => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
     }
+}
+
+/// A position that consists of numbers.
+fn position<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
+    numbers.map(u64::to_be_bytes).concat()
+}
+
+fn numbers<const N: usize>(position: &[u8]) -> Result<[u64; N], ExportError> {
+    <[[u8; 8]; N]>::try_from(position.as_chunks().0).map(|numbers| numbers.map(u64::from_be_bytes)).map_err(
+        |_| {
+            let error = FromSqlError::InvalidBlobSize { expected_size: 8 * N, blob_size: position.len() };
+            rusqlite::Error::from(error).into()
+        },
+    )
 }
 
 fn push_id((ms, seq): (u64, u64), out: &mut Vec<u8>) {
