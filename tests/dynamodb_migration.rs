@@ -192,7 +192,6 @@ fn the_order_of_bundles_is_that_of_identities_whatever_the_rows_are_called() {
         .collect();
     // The row that cannot be migrated stands under its row key, which begins with `!`.
     assert_eq!(ids, [r#""2""#, r#""3""#, r#""10""#, r#""20""#, r#""x""#]);
-    // The warning about a file name says nothing of these files; the one about the key does.
     dump.assert_warnings(&[("ddb_unmigratable_key", 1)]);
 }
 
