@@ -294,3 +294,22 @@ fn of_two_items_with_one_path_the_later_is_malformed() {
     dump.assert_warnings(&[("ddb_key_type_mismatch", 1), ("quarantined_row", 1)]);
     assert_eq!(dump.ask("SELECT count(*) FROM dynamodb_items"), ["Integer(1)"]);
 }
+
+#[test]
+fn long_bytes_that_have_the_path_of_a_long_number_are_malformed() {
+    let digits = "7".repeat(300);
+    let rows = [
+        (
+            item_key("t", 1, &number_segment(false, &digits, 300)),
+            item_value(&[("id", Attribute::n(&digits))]),
+        ),
+        (
+            item_key("t", 1, &segment(digits.as_bytes())),
+            item_value(&[("id", Attribute::B(digits.clone().into_bytes()))]),
+        ),
+    ];
+    let dump = dump_how(&with_schema(&TableSchema::new("t", "N"), rows), QUARANTINE);
+    assert!(dump.text(dump.paths()[1]).contains("\"N\": \"777"));
+    assert_eq!(dump.paths().len(), 2);
+    dump.assert_warnings(&[("quarantined_row", 1)]);
+}

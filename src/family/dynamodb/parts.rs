@@ -439,3 +439,6 @@ impl<W: Write> Writer<'_, '_, W> {
         self.out.write_all(bytes).map_err(StagingError::LargeValue)
     }
 }
+
+#[cfg(test)]
+mod tests;
