@@ -32,7 +32,7 @@ EKVSNAP = [RELEASE / "ekvsnap", "--quiet"]
 DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
-# Scenario and size. A string or churn key is a file, so fewer of them say the same.
+# Scenario and size. A string, churn key or item is a file, so fewer of them say the same.
 SCENARIOS = {
     "strings": 200_000,
     "blobs": 500,
@@ -41,6 +41,7 @@ SCENARIOS = {
     "streams": 2_000_000,
     "lists": 2_000_000,
     "churn": 200_000,
+    "dynamodb": 200_000,
 }
 SCALED, TIMES = ["hashes", "zset", "streams", "lists"], 10
 # Rows of the file, for scenarios of which rows a second are asked.
