@@ -104,7 +104,7 @@ SELECT
     iif(instr(n.name, x'00'), quote(n.name), CAST(n.name AS TEXT)) AS table_name,
     t.hash_key, t.hash_type, t.range_key, t.range_type,
     (SELECT count(*) FROM dynamodb_item i WHERE i.table_id = t.id) AS items,
-    n.index_rows, t.generation, t.key_encoding_version, t.migrating_from_generation, t.definition
+    n.index_rows, t.generation, t.key_encoding_version, t.migrating_from_generation, t.definition, t.id AS table_id
 FROM dynamodb_table t JOIN dynamodb_table_name n ON n.id = t.id;
 
 CREATE VIEW dynamodb_items AS

@@ -36,7 +36,7 @@ RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "r
 EKVSNAP = [RELEASE / "ekvsnap", "--quiet"]
 DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 
-# Scenario and size. A string or churn key is a file, so fewer of them say the same.
+# Scenario and size. A string, churn key or item is a file, so fewer of them say the same.
 SCENARIOS = {
     "strings": 200_000,
     "blobs": 500,
@@ -45,6 +45,7 @@ SCENARIOS = {
     "streams": 2_000_000,
     "lists": 2_000_000,
     "churn": 200_000,
+    "dynamodb": 200_000,
 }
 SCALED, TIMES = ["hashes", "zset", "streams", "lists"], 10
 # Rows of the file, for scenarios of which rows a second are asked.

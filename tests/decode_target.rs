@@ -332,7 +332,7 @@ fn an_export_that_is_interrupted_at_any_key_leaves_no_output_and_goes_on() {
     let progress = After { keys: 254, written: Cell::new(0) };
     assert_eq!(
         export(&staging, partial, &export_options(2), &progress).unwrap().keys,
-        [("dynamodb", 0), ("redis", 253)][1..]
+        [("dynamodb", 0), ("redis", 253)]
     );
 }
 

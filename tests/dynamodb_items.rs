@@ -1,6 +1,8 @@
 //! Which tables and items a client of the node would see, and where they stand in the dump
 //! (`docs/format/dynamodb.md` sections 2, 3 and 5). Migrations have tests of their own.
 
+#![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
+
 mod support;
 
 use ekvsnap_testkit::container::HlcHeader;

@@ -149,7 +149,10 @@ fn describe_rows(text: &mut String, report: &Report) {
 }
 
 fn describe_keys(text: &mut String, report: &Report) {
-    for family in &report.families {
+    if report.families.iter().all(|family| family.keys == 0) {
+        text.push_str("keys      0\n");
+    }
+    for family in report.families.iter().filter(|family| family.keys > 0) {
         let kinds: Vec<String> =
             family.kinds.iter().map(|(kind, keys)| format!("{} {kind}", HumanCount(*keys))).collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };

@@ -20,7 +20,7 @@ use crate::family::{ADAPTERS, Choices, Export, ExportError, Exported, named, sna
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::snapshot::Hlc;
-use crate::staging::{LargeValues, Staging, StagingError};
+use crate::staging::{Kind, LargeValues, Staging, StagingError};
 
 /// How to export.
 #[derive(Clone, Debug)]
@@ -88,6 +88,15 @@ pub fn export(
     }
 }
 
+/// What was staged, as far as it says something of this export.
+fn report(staging: &Staging, options: &ExportOptions) -> Result<Report, StagingError> {
+    let mut report = Report::of_adapters(staging, &options.adapters)?;
+    report.warnings.retain(|warning| {
+        Kind::from_name(warning.kind).is_none_or(|kind| options.choices.are_concerned_by(kind))
+    });
+    Ok(report)
+}
+
 /// Writes everything that a dump consists of, but does not give it its name.
 fn write(
     staging: &Staging,
@@ -95,7 +104,7 @@ fn write(
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<Dumped, Error> {
-    let report = Report::of_adapters(staging, &options.adapters)?;
+    let report = report(staging, options)?;
     if !report.complete {
         return Err(StagingError::Incomplete(staging.path().to_owned()).into());
     }

@@ -20,7 +20,6 @@ use crate::dump::target::{DirectoryId, PartialDump, plain, tidy_up};
 use crate::dump::tree::{Tree, Unfinished};
 use crate::error::Error;
 use crate::family::{ADAPTERS, ExportError, Exported};
-use crate::report::Report;
 use crate::staging::{Boot, BulkInsert, Cell, Conflict, Staging, StagingError, Table};
 
 /// Facts about an export. Of plan and finished at most one is there.
@@ -226,7 +225,7 @@ pub fn published(
     {
         return Ok(None);
     }
-    let report = Report::of_adapters(staging, &options.adapters)?;
+    let report = super::report(staging, options)?;
     Ok(Some(dumped(staging, options, exported_in(&manifest), report, checksums)?))
 }
 

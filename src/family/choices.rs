@@ -1,5 +1,7 @@
 //! What an export is asked for beyond adapters and scopes: one place for the options that families have of their own.
 
+use crate::staging::Kind;
+
 /// The options of an export; each family knows its own. The default is a dump of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choices {
@@ -7,6 +9,18 @@ pub struct Choices {
     pub drop_expired: bool,
     /// DynamoDB: how items are spread over files.
     pub dynamodb_layout: DynamoDbLayout,
+}
+
+impl Choices {
+    /// Does a warning of this kind, which a load has noted, say something of a dump made so?
+    pub fn are_concerned_by(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::DdbKeyTypeMismatch | Kind::DdbManyItemFiles => {
+                self.dynamodb_layout == DynamoDbLayout::PerItem
+            }
+            _ => true,
+        }
+    }
 }
 
 /// How DynamoDB items are spread over files (`docs/format/dynamodb.md` sections 3.1 and 3.6).

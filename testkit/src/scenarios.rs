@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 
 use crate::container::{Footer, HlcHeader};
+use crate::dynamodb_rows::{self as ddb, Attribute, TableSchema};
 use crate::redis_rows::{self as redis, Counted, Fence};
 use crate::writer::{APPLIED_INDEX, LAST_COMMIT_TS, MIN_RETAINED_TS, SnapshotWriter};
 
@@ -20,6 +21,7 @@ const LIST_ITEMS: u64 = 1000;
 const STREAM_ENTRIES: u64 = 1000;
 const STRING_BYTES: usize = 100;
 const BLOB_BYTES: usize = 1 << 20;
+const ITEM_BYTES: usize = 300;
 
 /// What the file holds; N is the size asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,6 +38,8 @@ pub enum Scenario {
     Lists,
     /// N strings of 1 MiB
     Blobs,
+    /// One DynamoDB table of N items of 300 bytes, with an index
+    Dynamodb,
     /// N strings with what a busy node keeps around them: 12 rows a key, old versions, tombstones and fences
     Churn,
 }
@@ -50,6 +54,7 @@ impl Scenario {
             Self::Zset => n + 1,
             Self::Streams => collections(STREAM_ENTRIES),
             Self::Lists => collections(LIST_ITEMS),
+            Self::Dynamodb => 2 * n + 2,
             Self::Churn => 12 * n,
         }
     }
@@ -67,6 +72,7 @@ pub fn generate<W: Write>(scenario: Scenario, n: u64, plain: bool, out: W) -> io
         Scenario::Streams => streams(&mut writer, n / STREAM_ENTRIES)?,
         Scenario::Lists => lists(&mut writer, n / LIST_ITEMS)?,
         Scenario::Blobs => strings(&mut writer, n, b"blob:", BLOB_BYTES)?,
+        Scenario::Dynamodb => dynamodb(&mut writer, n)?,
         Scenario::Churn => churn(&mut writer, n)?,
     }
     if plain {
@@ -149,6 +155,45 @@ fn lists<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
         out.version(&redis::list_meta_key(uk.at(i)), NOW, &meta)?;
     }
     Ok(())
+}
+
+fn dynamodb<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    const STATUS: [&str; 2] = ["open", "paid"];
+    let mut schema = TableSchema::new("orders", "S");
+    schema.indexes.push(("by_status".into(), "status".into(), String::new(), "KEYS_ONLY".into()));
+    let terminated = |key: &[u8]| [key, &[0, 1]].concat();
+    let mut id = Numbered::new(b"order-", 12);
+    for (at, status) in (0..).zip(STATUS) {
+        let index = ddb::index_key("orders", 1, "by_status", &ddb::segment(status.as_bytes()));
+        for i in (at..n).step_by(STATUS.len()) {
+            let item = ddb::item_key("orders", 1, &terminated(id.at(i)));
+            out.version(&[&index, id.at(i), &[0, 1]].concat(), NOW, &item)?;
+        }
+    }
+    // One item serves as the mould of all: id and total are always as long.
+    let total = || "0".repeat(8);
+    let filled = |filler: usize, status: &str| {
+        ddb::item_value(&[
+            ("id", Attribute::s("order-000000000000")),
+            ("note", Attribute::S("n".repeat(filler))),
+            ("status", Attribute::s(status)),
+            ("total", Attribute::N(total())),
+        ])
+    };
+    let filler = ITEM_BYTES - filled(128, STATUS[0]).len() + 128;
+    let mut moulds = STATUS.map(|status| filled(filler, status));
+    let place = |mould: &[u8], of: &[u8]| mould.windows(of.len()).position(|window| window == of);
+    let id_at = place(&moulds[0], b"order-0").unwrap_or_default();
+    let total_at = moulds[0].len() - 8;
+    let mut digits = Numbered::new(b"", 8);
+    for i in 0..n {
+        let mould = &mut moulds[(i % 2) as usize];
+        mould[id_at..id_at + 18].copy_from_slice(id.at(i));
+        mould[total_at..].copy_from_slice(digits.at(i * 7919 % 100_000_000));
+        out.version(&ddb::item_key("orders", 1, &terminated(id.at(i))), NOW, mould)?;
+    }
+    out.version(&ddb::counter_key("orders"), NOW, b"1")?;
+    out.version(&ddb::schema_key("orders"), NOW, &schema.value())
 }
 
 fn churn<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
@@ -249,6 +294,15 @@ mod tests {
             let body = &file[..file.len() - 4];
             assert!(file == frame(&HlcHeader::None, body, Footer::Good), "{scenario:?}");
         }
+    }
+
+    #[test]
+    fn every_item_of_a_table_has_300_bytes() {
+        let file = generate(Scenario::Dynamodb, 1000, true, Vec::new()).unwrap();
+        let rows = raw_rows(&file, 0, false);
+        let items: Vec<_> = rows.iter().filter(|(key, _)| key.starts_with(b"!ddb|item|")).collect();
+        assert_eq!(items.len(), 1000);
+        assert!(items.iter().all(|(_, value)| value.len() == 9 + ITEM_BYTES));
     }
 
     #[test]

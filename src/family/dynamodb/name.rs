@@ -62,14 +62,13 @@ impl<'a> Path<'a> {
         self.segments().any(|segment| segment.is_type_tagged)
     }
 
-    /// Could another item of the table have the same path? Only where a tag, or what looks like one, was hashed.
+    /// Could another item of the table have the same path? Only where a tag was hashed, or what looks like one, or the
+    /// text of a number, which bytes may be as well.
     pub fn could_be_taken(&self) -> bool {
         self.segments().any(|segment| {
-            segment.fallback_of.as_deref().is_some_and(|original| {
-                [NUMBER_TAG, STRING_TAG, UNMIGRATABLE_TAG]
-                    .iter()
-                    .any(|tag| original.starts_with(tag.as_bytes()))
-            })
+            let Some(original) = segment.fallback_of.as_deref() else { return false };
+            [NUMBER_TAG, STRING_TAG, UNMIGRATABLE_TAG].iter().any(|tag| original.starts_with(tag.as_bytes()))
+                || str::from_utf8(original).is_ok_and(could_name_a_number)
         })
     }
 

@@ -150,13 +150,12 @@ impl<'v, 'c> Parts<'v, 'c> {
         let mut bytes = Vec::new();
         let reader = self.large_values.open(self.value.slice(span.start, span.length))?;
         reader.take(span.length).read_to_end(&mut bytes).map_err(StagingError::LargeValue)?;
-        let value = match of {
-            Type::B => OwnedKeyValue::B(bytes),
-            // It was UTF-8 when the parts were taken.
-            Type::N => OwnedKeyValue::N(String::from_utf8_lossy(&bytes).into_owned()),
-            _ => OwnedKeyValue::S(String::from_utf8_lossy(&bytes).into_owned()),
-        };
-        Ok(Ok(value))
+        if of == Type::B {
+            return Ok(Ok(OwnedKeyValue::B(bytes)));
+        }
+        // It was UTF-8 when the parts were taken.
+        let text = String::from_utf8(bytes).map_err(io::Error::other).map_err(StagingError::LargeValue)?;
+        Ok(Ok(if of == Type::N { OwnedKeyValue::N(text) } else { OwnedKeyValue::S(text) }))
     }
 
     /// Writes the document of the item: indented for a file of its own, compact for a line.
@@ -439,3 +438,6 @@ impl<W: Write> Writer<'_, '_, W> {
         self.out.write_all(bytes).map_err(StagingError::LargeValue)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,6 +126,22 @@ fn a_long_key_that_begins_with_a_tag_can_have_the_path_of_a_tagged_one() {
     }
 }
 
+#[test]
+fn long_bytes_can_have_the_path_of_a_long_number() {
+    let digits = "7".repeat(300);
+    let (number, bytes) = (file(KeyValue::N(&digits), "N"), file(KeyValue::B(digits.as_bytes()), "N"));
+    assert_eq!(number.name, bytes.name);
+    for value in [KeyValue::N(&digits), KeyValue::B(digits.as_bytes())] {
+        let path = Path::of(&Key { hash: value, range: None }, &table("id", None, &[("id", "N")]));
+        assert!(path.could_be_taken());
+    }
+    let long = "x".repeat(300);
+    for value in [KeyValue::S(&long), KeyValue::B(long.as_bytes())] {
+        let path = Path::of(&Key { hash: value, range: None }, &table("id", None, &[("id", "N")]));
+        assert!(!path.could_be_taken());
+    }
+}
+
 fn any_value() -> impl Strategy<Value = (u8, Vec<u8>)> {
     let text = prop_oneof![
         "[0-9./eE+ -]{0,5}",
