@@ -16,7 +16,7 @@ use super::value::Value;
 use crate::dump::json::Layout;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::{Directory, Tree};
-use crate::family::{DynamoDbLayout, Export, ExportError, Exported};
+use crate::family::{Begun, DynamoDbLayout, Export, ExportError, Exported};
 
 /// The folder of the adapter.
 const ROOT: &str = "dynamodb";
@@ -63,8 +63,7 @@ struct Table {
 impl Table {
     fn write_schema(&self, run: &mut Export<'_, '_>) -> Result<(), ExportError> {
         const NAME: &[u8] = b"_schema.json";
-        if !run.is_written(&self.directory, NAME)? {
-            run.tree.begin(&self.directory, NAME);
+        if run.begin(&self.directory, NAME)? != Begun::Written {
             self.schema.push_document(Layout::Indented(0), run.tree.content());
             run.tree.end()?;
         }
@@ -102,7 +101,7 @@ impl Table {
                     }
                 }
             }
-            (run.written)(run.tree)?;
+            (run.written)(run.tree, 1)?;
         }
         Ok(keys)
     }
@@ -131,11 +130,7 @@ impl Table {
             }
         };
         let name = format!("{}.json", path.file.name);
-        if run.is_written(directory, name.as_bytes())? {
-            return Ok(false);
-        }
-        run.tree.begin(directory, name.as_bytes());
-        Ok(true)
+        Ok(run.begin(directory, name.as_bytes())? != Begun::Written)
     }
 
     /// Many items to a file, one per line.
@@ -176,7 +171,7 @@ impl Table {
                     }
                 }
             }
-            (run.written)(run.tree)?;
+            (run.written)(run.tree, 1)?;
         }
         bundle.end(run)?;
         Ok(keys)
@@ -215,10 +210,7 @@ impl Bundle {
             None => {
                 self.number += 1;
                 let name = format!("data-{:05}.jsonl", self.number);
-                let is_written = run.is_written(&self.items, name.as_bytes())?;
-                if !is_written {
-                    run.tree.begin(&self.items, name.as_bytes());
-                }
+                let is_written = run.begin(&self.items, name.as_bytes())? == Begun::Written;
                 self.part.insert(Part { bytes: 0, is_written })
             }
         };
