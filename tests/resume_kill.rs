@@ -153,11 +153,12 @@ fn a_killed_load_keeps_its_last_commit_and_a_killed_export_its_finished_files() 
     assert!(said.contains("going on with the load that was interrupted"), "{said}");
 
     let output = signal_when(start(&mut place.export(&["--threads", "1"])), Signal::KILL, || {
-        place.partial_files() > 9000
+        place.partial_files() > 6500
     });
     assert!(was_killed(&output));
+    // The first 16 MiB are in fewer than 5000 of them.
     let files = ask(&place.staging, "SELECT count(*) FROM dump_file");
-    assert!(files >= 8192, "{files}");
+    assert!(files > 3000, "{files}");
     let said = succeed(&mut place.export(&["--threads", "1"]));
     assert!(said.contains("going on with the export that was interrupted"), "{said}");
     place.assert_holds(&["out", "s.db"]);

@@ -96,7 +96,7 @@ fn files_of_an_earlier_boot_are_not_believed_although_the_database_is() {
     let place = Place::new();
     succeed(&mut place.load([large()], &[]));
     let export = start(&mut place.export(&["--threads", "1"]));
-    assert!(was_killed(&signal_when(export, Signal::KILL, || place.partial_files() > 9000)));
+    assert!(was_killed(&signal_when(export, Signal::KILL, || place.partial_files() > 6500)));
     assert!(ask(&place.staging, "SELECT count(*) FROM dump_file") > 0);
     // Makes the database last, but not the files.
     succeed(&mut place.load([large()], &[]));
