@@ -141,7 +141,7 @@ fn a_self_contained_load_killed_again_and_again_ends_with_the_same_dump() {
 fn a_killed_load_keeps_its_last_commit_and_a_killed_export_its_finished_files() {
     let place = Place::new();
     // Somewhere between the first commit and the end, which lie 16 MiB apart at least.
-    let before = (16..60).step_by(2).find_map(|mib: u64| {
+    let before = (12..30).cycle().take(200).find_map(|mib: u64| {
         let load = start(&mut place.load([large()], &["--restart"]));
         signal_when(load, Signal::KILL, || bytes(&place.staging) > mib << 20);
         ask_quietly(&place.staging, "SELECT byte_offset FROM checkpoint")
