@@ -66,7 +66,7 @@ pub trait Family: Sync {
 
 /// A family's way of taking rows in.
 pub trait Stage {
-    /// Takes one row.
+    /// Takes one row: a visible one, or any version with a value of a node-local key.
     ///
     /// # Errors
     /// The rule that the row breaks, or whatever SQLite says. After a broken rule nothing of the row is staged.
