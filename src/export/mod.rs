@@ -195,12 +195,12 @@ fn dumped(
 }
 
 fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {
-    let mut query =
-        connection.prepare("SELECT scope, encoded, original FROM dump_keymap ORDER BY scope, original")?;
+    let mut query = connection
+        .prepare("SELECT scope, encoded, original, kind FROM dump_keymap ORDER BY scope, original")?;
     let mut rows = query.query([])?;
     let mut scope = String::new();
     while let Some(row) = rows.next()? {
-        let (here, encoded): (String, String) = (row.get(0)?, row.get(1)?);
+        let (here, encoded, kind): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(3)?);
         if here != scope {
             if !scope.is_empty() {
                 tree.end()?;
@@ -210,7 +210,7 @@ fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> 
             scope = here;
         }
         let original = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        keymap::push_line(encoded.as_bytes(), original, tree.content());
+        keymap::push_line(&encoded, original, &kind, tree.content());
         tree.spill()?;
     }
     if !scope.is_empty() {

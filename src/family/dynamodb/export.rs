@@ -13,6 +13,7 @@ use super::name::Path;
 use super::parts::Parts;
 use super::schema::Schema;
 use super::value::Value;
+use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::json::Layout;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::{Directory, Tree};
@@ -118,7 +119,7 @@ impl Table {
     ) -> Result<bool, ExportError> {
         for segment in path.segments() {
             if let Some(original) = &segment.fallback_of {
-                run.note_fallback(&self.folder, original, segment.name.as_bytes())?;
+                run.note_name(&self.folder, original, segment.name.as_bytes(), SHA_FALLBACK)?;
             }
         }
         let directory = match &path.folder {
