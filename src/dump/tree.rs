@@ -182,12 +182,18 @@ impl Tree {
     /// # Errors
     /// It cannot be made, or a symbolic link stands in its place.
     pub fn directory(&self, path: &str) -> Result<Arc<Directory>, TreeError> {
+        let directory = self.lazy_directory(path);
+        directory.handle()?;
+        Ok(directory)
+    }
+
+    /// The directory at a path of plain names below the root, made with its first file.
+    pub fn lazy_directory(&self, path: &str) -> Arc<Directory> {
         let mut directory = Arc::clone(&self.root);
         for name in path.split('/').filter(|name| !name.is_empty()) {
             directory = directory.child(name);
         }
-        directory.handle()?;
-        Ok(directory)
+        directory
     }
 
     /// Begins a file. Its name is a single plain segment, or a path of such below the directory, with `/`; directories

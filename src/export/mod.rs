@@ -95,7 +95,7 @@ fn write(
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<Dumped, Error> {
-    let report = Report::of_adapters(staging, &options.adapters)?;
+    let mut report = Report::of_adapters(staging, &options.adapters)?;
     if !report.complete {
         return Err(StagingError::Incomplete(staging.path().to_owned()).into());
     }
@@ -141,6 +141,9 @@ fn write(
             resumed,
             written: &mut written,
         })?;
+        for (kind, warning) in done.warnings.iter() {
+            report.add_warning(kind, warning.count, warning.samples.clone());
+        }
         exported.push((adapter, done));
     }
     write_keymaps(connection, &mut tree)?;

@@ -21,7 +21,7 @@ use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{ADAPTERS, ExportError, Exported};
 use crate::report::Report;
-use crate::staging::{Boot, BulkInsert, Cell, Conflict, Staging, StagingError, Table};
+use crate::staging::{Boot, BulkInsert, Cell, Conflict, Kind, Staging, StagingError, Table};
 
 /// Facts about an export. Of plan and finished at most one is there.
 const PLAN: &str = "export_plan";
@@ -193,7 +193,15 @@ pub fn published(
     {
         return Ok(None);
     }
-    let report = Report::of_adapters(staging, &options.adapters)?;
+    let mut report = Report::of_adapters(staging, &options.adapters)?;
+    for (kind, count) in manifest.decode.iter().flat_map(|decode| &decode.warnings.0) {
+        // What that run found while it exported; its examples are gone.
+        if !report.warnings.iter().any(|known| known.kind == kind)
+            && let Some(kind) = Kind::from_name(kind)
+        {
+            report.add_warning(kind, *count, Vec::new());
+        }
+    }
     Ok(Some(dumped(staging, options, exported_in(&manifest), report, checksums)?))
 }
 
@@ -214,7 +222,7 @@ fn exported_in(manifest: &Manifest) -> Vec<(&'static str, Exported)> {
         .into_iter()
         .filter_map(|adapter| {
             let (keys, scopes) = (keys(adapter)?, scopes(adapter).unwrap_or_default());
-            Some((adapter, Exported { keys, scopes }))
+            Some((adapter, Exported { keys, scopes, ..Exported::default() }))
         })
         .collect()
 }

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 pub use self::choices::{Choices, DynamoDbLayout};
 use crate::dump::tree::{Directory, Tree, TreeError};
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Class, Hlc, Row};
 use crate::staging::{Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
@@ -124,6 +125,8 @@ pub struct Reconcile<'a, 'c> {
     pub snapshot_ms: i64,
     /// What is odd.
     pub warnings: &'a mut Warnings,
+    /// Asked from time to time whether the run should stop.
+    pub progress: &'a dyn Progress,
     /// Takes rows that turn out to be malformed; the family takes them out of its tables.
     pub malformed: &'a OnMalformed<'a>,
 }
@@ -228,6 +231,8 @@ pub struct Exported {
     pub keys: u64,
     /// Databases, tables, buckets or queues that hold them.
     pub scopes: Vec<String>,
+    /// What is odd, as far as it depends on what was asked for.
+    pub warnings: Warnings,
 }
 
 /// Why an export ended early.

@@ -36,7 +36,7 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
         }
     }
     let scopes = if keys > 0 { vec!["0".to_owned()] } else { Vec::new() };
-    Ok(Exported { keys, scopes })
+    Ok(Exported { keys, scopes, ..Exported::default() })
 }
 
 struct Exporter<'r, 'a, 'c> {
