@@ -6,6 +6,7 @@
 mod choices;
 pub mod dynamodb;
 pub mod redis;
+pub mod s3;
 pub mod txn;
 mod wire;
 
@@ -25,7 +26,7 @@ use crate::staging::{Extent, LargeValues, MalformedRow, Staging, StagingError, W
 const COPY_BYTES: usize = 64 << 10;
 
 /// Every family there is.
-pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &redis::Redis, &txn::Txn];
+pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &txn::Txn];
 
 /// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
