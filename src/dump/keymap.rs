@@ -5,7 +5,7 @@
 
 use super::json::{self, Markup};
 
-/// The kind of the names that [`push_fallback_name`](super::name::push_fallback) makes.
+/// The kind of the names that [`push_fallback`](super::name::push_fallback) makes.
 pub const SHA_FALLBACK: &str = "sha-fallback";
 
 /// Appends the line of one name: `encoded` as it stands in the tree, the key it stands for, and how it came about.

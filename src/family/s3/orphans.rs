@@ -6,7 +6,7 @@ use super::body::Bytes;
 use super::path::{MAX_SEGMENT_BYTES, ORPHANS_FOLDER};
 use super::reconcile::Named;
 use super::verify::{has_blob, with_blob};
-use crate::dump::name::{push_directory_name, push_fallback_name, push_file_name};
+use crate::dump::name::{push_directory_name, push_fallback, push_file_name};
 use crate::dump::tree::Directory;
 use crate::family::{Export, ExportError};
 use crate::snapshot::Readable;
@@ -99,7 +99,7 @@ fn push_path(
     if out.len() - start > room {
         // No node makes such ids. The hash alone tells them apart.
         out.truncate(start);
-        push_fallback_name(upload_id, out);
+        let _ = push_fallback(upload_id, out);
         out.truncate(start + room.min(FALLBACK_OPENING_BYTES));
     }
     out.extend_from_slice(rest.as_bytes());

@@ -4,7 +4,7 @@
 //! Owns the rules; which keys there are is for [`Keys`] to say, so that the rules can be tested on any set of them.
 
 use crate::dump::keymap::SHA_FALLBACK;
-use crate::dump::name::push_fallback_name;
+use crate::dump::name::push_fallback;
 
 /// Ends the name of the file beside a body.
 pub const META_SUFFIX: &[u8] = b".elastickv-meta.json";
@@ -163,7 +163,7 @@ fn fallback<K: Keys>(
     if !rename {
         return Ok(Place::NeedsRenaming);
     }
-    push_fallback_name(key, path);
+    let _ = push_fallback(key, path);
     Ok(if keys.is_key(path)? || keys.is_folder(path)? { Place::Taken } else { Place::At(kind) })
 }
 
