@@ -87,3 +87,6 @@ fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&length, rest) = bytes.split_first_chunk()?;
     rest.split_at_checked(usize::from(u16::from_be_bytes(length)))
 }
+
+#[cfg(test)]
+mod tests;

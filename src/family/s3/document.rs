@@ -125,3 +125,6 @@ fn time_of(hlc: u64) -> String {
     let year = year.parse::<u64>().unwrap_or_default() + 400 * cycles;
     format!("{year:04}-{rest}")
 }
+
+#[cfg(test)]
+mod tests;

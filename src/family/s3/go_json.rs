@@ -250,10 +250,9 @@ impl<R: Read> Bounded<R> {
     fn check(&mut self, byte: u8) -> io::Result<()> {
         let refuse = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
         match &mut self.string {
-            Some(_) if self.escaped => self.escaped = false,
-            Some(_) if byte == b'\\' => self.escaped = true,
-            Some(_) if byte == b'"' => self.string = None,
+            Some(_) if !self.escaped && byte == b'"' => self.string = None,
             Some(length) => {
+                self.escaped = !self.escaped && byte == b'\\';
                 *length += 1;
                 if *length > MAX_STRING_BYTES {
                     return refuse("a string that is longer than any header");
@@ -282,3 +281,6 @@ impl<R: Read> Read for Bounded<R> {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -262,3 +262,6 @@ impl<'de> serde::de::Visitor<'de> for MetadataSeed<'_, '_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

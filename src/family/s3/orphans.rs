@@ -107,3 +107,6 @@ fn push_path(
 
 /// Bytes of a fallback name before what it shows of its key.
 const FALLBACK_OPENING_BYTES: usize = 34;
+
+#[cfg(test)]
+mod tests;

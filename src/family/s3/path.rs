@@ -183,3 +183,6 @@ fn fits(path: &[u8]) -> bool {
 fn last_segment(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

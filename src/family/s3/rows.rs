@@ -239,3 +239,6 @@ fn digest(digits: &[u8]) -> Option<[u8; 32]> {
     }
     Some(digest)
 }
+
+#[cfg(test)]
+mod tests;
