@@ -164,7 +164,21 @@ fn fallback<K: Keys>(
         return Ok(Place::NeedsRenaming);
     }
     let _ = push_fallback(key, path);
-    Ok(if keys.is_key(path)? || keys.is_folder(path)? { Place::Taken } else { Place::At(kind) })
+    let taken = keys.is_key(path)? || keys.is_folder(path)? || may_be_beside_another(path, keys)?;
+    Ok(if taken { Place::Taken } else { Place::At(kind) })
+}
+
+/// A name that shows the end of its key may be that of the file beside another object.
+fn may_be_beside_another<K: Keys>(name: &[u8], keys: &K) -> Result<bool, K::Error> {
+    let Some(body) = name.strip_suffix(META_SUFFIX) else { return Ok(false) };
+    for key in
+        [Some(body), body.strip_suffix(LEAF_SUFFIX), body.strip_suffix(USER_SUFFIX)].into_iter().flatten()
+    {
+        if keys.is_key(key)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The key with a suffix, if that can be a path. Only text can be renamed so, since the KEYMAP is text.

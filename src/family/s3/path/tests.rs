@@ -191,6 +191,17 @@ const SEGMENTS: &[&[u8]] = &[
 
 const SUFFIXES: &[&[u8]] = &[META_SUFFIX, LEAF_SUFFIX, USER_SUFFIX];
 
+#[test]
+fn a_name_made_of_a_hash_that_is_a_sidecar_is_not_used_twice() {
+    let key = b"m.elastickv-meta.json";
+    let mut name = Vec::new();
+    let _ = push_fallback(key, &mut name);
+    let beside = name.strip_suffix(META_SUFFIX).unwrap();
+    let bucket = Bucket::of(&[key.as_slice(), &user_data_path(key), beside], true);
+    assert_eq!(bucket.place(key).0, Place::Taken);
+    assert_eq!(bucket.place(beside).0, Place::At(Kind::Natural));
+}
+
 /// Segments that the rules speak of, and keys made of them.
 fn any_key() -> impl Strategy<Value = Vec<u8>> {
     let segment = prop_oneof![
@@ -204,11 +215,19 @@ fn any_key() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         20 => short.clone(),
         // The name that another key gets.
-        3 => short.prop_map(|key| {
+        3 => short.clone().prop_map(|key| {
             let mut name = Vec::new();
             let _ = push_fallback(&key, &mut name);
             name
         }),
+        // The name whose sidecar that would be.
+        2 => short.clone().prop_map(|key| {
+            let mut name = Vec::new();
+            let _ = push_fallback(&[&key[..], META_SUFFIX].concat(), &mut name);
+            name.truncate(name.len() - if name.ends_with(META_SUFFIX) { META_SUFFIX.len() } else { 0 });
+            name
+        }),
+        2 => short.prop_map(|key| [&key[..], META_SUFFIX].concat()),
         1 => (1..900usize).prop_map(|deep| b"abc/".repeat(deep)),
         1 => (1..900usize).prop_map(|deep| [&b"abc/".repeat(deep)[..], b"x"].concat()),
     ]
