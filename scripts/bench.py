@@ -32,7 +32,7 @@ EKVSNAP = [RELEASE / "ekvsnap", "--quiet"]
 DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
-# Scenario and size. A string or churn key is a file, so fewer of them say the same.
+# Scenario and size. A string or churn key is a file, so fewer of them say the same; an S3 object has 8 MiB.
 SCENARIOS = {
     "strings": 200_000,
     "blobs": 500,
@@ -41,6 +41,7 @@ SCENARIOS = {
     "streams": 2_000_000,
     "lists": 2_000_000,
     "churn": 200_000,
+    "s3": 256,
 }
 SCALED, TIMES = ["hashes", "zset", "streams", "lists"], 10
 # Rows of the file, for scenarios of which rows a second are asked.
@@ -49,6 +50,7 @@ ROWS_PER_KEY = {"churn": 12}
 BARS = {
     "strings": ("decode", "tar", 1.0),
     "blobs": ("decode", "copy", 1.3),
+    "s3": ("decode", "copy", 1.3),
     "hashes": ("load + export", "floor", 1.25),
     "zset": ("load + export", "floor", 1.25),
 }
