@@ -80,6 +80,13 @@ pub struct WarningReport {
     pub samples: Vec<String>,
 }
 
+impl WarningReport {
+    fn new(kind: Kind, count: u64, samples: Vec<String>) -> Self {
+        let (meaning, means_incomplete) = (kind.meaning(), kind.means_incomplete());
+        Self { kind: kind.name(), count, meaning, means_incomplete, samples }
+    }
+}
+
 /// In JSON, names are fields.
 fn as_object<S: Serializer, N: Serialize>(counts: &[(N, u64)], to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(counts.iter().map(|(name, count)| (name, count)))
@@ -165,15 +172,15 @@ impl Report {
             unfinished_export,
             warnings: warnings
                 .iter()
-                .map(|(kind, warning)| WarningReport {
-                    kind: kind.name(),
-                    count: warning.count,
-                    meaning: kind.meaning(),
-                    means_incomplete: kind.means_incomplete(),
-                    samples: warning.samples.clone(),
-                })
+                .map(|(kind, warning)| WarningReport::new(kind, warning.count, warning.samples.clone()))
                 .collect(),
         })
+    }
+
+    /// Adds a kind of warning that only an export knows of.
+    pub fn add_warning(&mut self, kind: Kind, count: u64, samples: Vec<String>) {
+        self.warnings.push(WarningReport::new(kind, count, samples));
+        self.warnings.sort_by_key(|warning| warning.kind);
     }
 
     /// The greatest commit timestamp of the files.

@@ -99,6 +99,12 @@ fn a_decode_of_two_groups_killed_again_and_again_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_decode_of_objects_killed_again_and_again_ends_with_the_same_bytes() {
+    let more = ["--include-orphans", "--include-incomplete-uploads"];
+    kill_and_resume(&[objects(), Path::new(S3_SMALL)], &more, 5);
+}
+
+#[test]
 fn a_self_contained_load_killed_again_and_again_ends_with_the_same_dump() {
     let run = undisturbed(&[large()], &["--threads", "1"]);
     let mut random = Random(4);

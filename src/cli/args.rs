@@ -190,6 +190,23 @@ pub struct ExportArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What to write")]
     dynamodb_bundle_size: Option<ByteSize>,
 
+    /// Leave out S3 objects whose key cannot be a path here (`..`, `a//b`, names too long, names taken), and exit with
+    /// status 1. Otherwise they are written under another name, and the bucket's KEYMAP.jsonl says which key it is
+    #[arg(long, help_heading = "What to write")]
+    no_rename_collisions: bool,
+
+    /// Rename such objects; this is what happens without any option
+    #[arg(long, conflicts_with = "no_rename_collisions", help_heading = "What to write")]
+    rename_collisions: bool,
+
+    /// Write down S3 multipart uploads that were begun and not finished, as `_incomplete_uploads/records.jsonl`
+    #[arg(long, help_heading = "What to write")]
+    include_incomplete_uploads: bool,
+
+    /// Write S3 chunks that belong to no object, below `_orphans`: what overwriting, deleting and aborting left behind
+    #[arg(long, help_heading = "What to write")]
+    include_orphans: bool,
+
     /// Name of the cluster, for the manifest
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true, help_heading = "Manifest")]
     cluster_id: String,
@@ -238,7 +255,13 @@ impl ExportArgs {
         Ok(ekvsnap::export::ExportOptions {
             adapters,
             scopes: self.scopes.clone(),
-            choices: Choices { drop_expired: self.drop_expired, dynamodb_layout },
+            choices: Choices {
+                drop_expired: self.drop_expired,
+                dynamodb_layout,
+                rename_s3_collisions: !self.no_rename_collisions,
+                include_incomplete_uploads: self.include_incomplete_uploads,
+                include_orphans: self.include_orphans,
+            },
             cluster_id: self.cluster_id.clone(),
             elastickv_version: self.elastickv_version.clone(),
             wall_time: self.wall_time()?,

@@ -37,6 +37,18 @@ pub fn push_string(text: &str, markup: Markup, out: &mut Vec<u8>) {
     cannot_fail(write_escaped(text, Escapes { markup, quotes: true }, out));
 }
 
+/// Appends bytes that should be text as a JSON string: `\ufffd` for every byte that is no UTF-8.
+pub fn push_text(bytes: &[u8], markup: Markup, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for chunk in bytes.utf8_chunks() {
+        cannot_fail(write_escaped(chunk.valid(), Escapes { markup, quotes: false }, out));
+        for _ in chunk.invalid() {
+            out.extend_from_slice(br"\ufffd");
+        }
+    }
+    out.push(b'"');
+}
+
 /// Appends a binary-safe value: a string if `bytes` are valid UTF-8, else `{"base64":"…"}`.
 #[inline]
 pub fn push_value(bytes: &[u8], layout: Layout, markup: Markup, out: &mut Vec<u8>) {

@@ -3,12 +3,30 @@
 use crate::staging::Kind;
 
 /// The options of an export; each family knows its own. The default is a dump of everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choices {
     /// Redis: leave keys out whose expiry had passed when the snapshot was taken.
     pub drop_expired: bool,
     /// DynamoDB: how items are spread over files.
     pub dynamodb_layout: DynamoDbLayout,
+    /// S3: write objects whose key cannot be a path here under another name, instead of leaving them out.
+    pub rename_s3_collisions: bool,
+    /// S3: write down uploads that were begun and not finished.
+    pub include_incomplete_uploads: bool,
+    /// S3: write chunks that belong to no object.
+    pub include_orphans: bool,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            drop_expired: false,
+            dynamodb_layout: DynamoDbLayout::default(),
+            rename_s3_collisions: true,
+            include_incomplete_uploads: false,
+            include_orphans: false,
+        }
+    }
 }
 
 impl Choices {

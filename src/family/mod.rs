@@ -6,10 +6,11 @@
 mod choices;
 pub mod dynamodb;
 pub mod redis;
+pub mod s3;
 pub mod txn;
 mod wire;
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -17,11 +18,16 @@ use rusqlite::Connection;
 pub use self::choices::{Choices, DynamoDbLayout};
 use crate::dump::tree::{Directory, Tree, TreeError, Unfinished};
 use crate::error::Error;
+use crate::progress::Progress;
+use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Class, Hlc, Row};
-use crate::staging::{LargeValues, MalformedRow, Staging, StagingError, Warnings};
+use crate::staging::{Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
+
+/// Values outside the tables go through a buffer of this many bytes, where the kernel does not copy them.
+const COPY_BYTES: usize = 64 << 10;
 
 /// Every family there is.
-pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &redis::Redis, &txn::Txn];
+pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &txn::Txn];
 
 /// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
@@ -67,7 +73,7 @@ pub trait Family: Sync {
 
 /// A family's way of taking rows in.
 pub trait Stage {
-    /// Takes one row.
+    /// Takes one row: a visible one, or any version with a value of a node-local key.
     ///
     /// # Errors
     /// The rule that the row breaks, or whatever SQLite says. After a broken rule nothing of the row is staged.
@@ -121,6 +127,8 @@ pub struct Reconcile<'a, 'c> {
     pub snapshot_ms: i64,
     /// What is odd.
     pub warnings: &'a mut Warnings,
+    /// Asked from time to time whether the run should stop.
+    pub progress: &'a dyn Progress,
     /// Takes rows that turn out to be malformed; the family takes them out of its tables.
     pub malformed: &'a OnMalformed<'a>,
 }
@@ -169,15 +177,49 @@ pub enum Begun {
 }
 
 impl Export<'_, '_> {
-    /// Notes a name that does not lead back to its key, for the KEYMAP of the folder `scope`.
+    /// Notes a name that does not lead back to its key, for the KEYMAP of the folder `scope`. The name is text.
     ///
     /// # Errors
     /// Whatever SQLite says.
-    pub fn note_fallback(&self, scope: &str, original: &[u8], encoded: &[u8]) -> Result<(), ExportError> {
+    pub fn note_name(
+        &self,
+        scope: &str,
+        original: &[u8],
+        encoded: &[u8],
+        kind: &str,
+    ) -> Result<(), ExportError> {
         self.staging
             .connection()
-            .prepare_cached("INSERT OR IGNORE INTO dump_keymap (scope, original, encoded) VALUES (?, ?, ?)")?
-            .execute((scope, original, String::from_utf8_lossy(encoded)))?;
+            .prepare_cached(
+                "INSERT OR IGNORE INTO dump_keymap (scope, original, encoded, kind) VALUES (?, ?, ?, ?)",
+            )?
+            .execute((scope, original, String::from_utf8_lossy(encoded), kind))?;
+        Ok(())
+    }
+
+    /// Appends a value outside the tables to the file being written.
+    ///
+    /// # Errors
+    /// It cannot be read again; the tree cannot be written.
+    pub fn copy(&mut self, extent: Extent) -> Result<(), ExportError> {
+        let (tree, large_values) = (&mut *self.tree, self.large_values);
+        // Short ones are read here: the kernel's copy would cost more calls than it saves.
+        if extent.length > INLINE_PAYLOAD_BYTES as u64
+            && let Some(snapshot) = large_values.snapshot(extent)?
+        {
+            return Ok(tree.copy(&snapshot, extent.start, extent.length)?);
+        }
+        let mut reader = large_values.open(extent)?;
+        let mut left = extent.length;
+        while left > 0 {
+            let out = tree.content();
+            let start = out.len();
+            let step = left.min(COPY_BYTES as u64);
+            out.resize(start + step as usize, 0);
+            reader.read_exact(&mut out[start..]).map_err(ExportError::LargeValue)?;
+            left -= step;
+            tree.spill()?;
+        }
         Ok(())
     }
 
@@ -222,6 +264,8 @@ pub struct Exported {
     pub keys: u64,
     /// Databases, tables, buckets or queues that hold them.
     pub scopes: Vec<String>,
+    /// What is odd, as far as it depends on what was asked for.
+    pub warnings: Warnings,
 }
 
 /// Why an export ended early.

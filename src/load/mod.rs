@@ -191,6 +191,7 @@ fn load_opened(
             large_values: &large_values,
             snapshot_ms: snapshot_time(as_of, last_commit_ts),
             warnings: &mut warnings,
+            progress,
             malformed: &|row, rule, warnings| policy.take(row, rule, warnings),
         })?;
     }

@@ -107,6 +107,34 @@ kinds! {
     RedisZsetNanScore = "redis_zset_nan_score";
     /// Keys whose expiry had passed when the snapshot was taken; they are exported with their expiry.
     RedisExpiredKey = "redis_expired_key";
+    /// Rows under a prefix of the S3 adapter that this version does not know; they are counted, but not in the dump.
+    S3UnknownRow = "s3_unknown_row", incomplete;
+    /// Buckets whose name is empty, . or .. cannot be folders; nothing of them is in the dump.
+    S3BucketRefused = "s3_bucket_refused", incomplete;
+    /// Objects under a bucket that these files do not have: clients of a deleted bucket see none, but the bucket may be in the file of another Raft group. They are not in the dump.
+    S3ObjectWithoutBucket = "s3_object_without_bucket", incomplete;
+    /// Objects left from before their bucket was made anew; clients do not see them, and they are not exported.
+    S3StaleGenerationObjects = "s3_stale_generation_objects";
+    /// Chunks that belong neither to an object nor to an unfinished upload, as overwriting and aborting leave them; --include-orphans exports them.
+    S3OrphanChunks = "s3_orphan_chunks";
+    /// Orphaned references to chunks whose bytes this node lacks; --include-orphans exports the others.
+    S3OrphanWithoutChunkblob = "s3_orphan_without_chunkblob";
+    /// Chunks that an object names and the files lack; the object is not in the dump.
+    S3MissingChunk = "s3_missing_chunk", incomplete;
+    /// Offloaded chunks whose bytes this node lacks; the object is not in the dump. Decode a snapshot of one of the nodes that are named.
+    S3MissingChunkblob = "s3_missing_chunkblob", incomplete;
+    /// References to offloaded chunks that cannot be read; the object is not in the dump.
+    S3InvalidChunkRef = "s3_invalid_chunk_ref", incomplete;
+    /// Chunks, parts or objects of another size than their manifest says; the object is not in the dump.
+    S3SizeMismatch = "s3_size_mismatch", incomplete;
+    /// Parts that say that they have more or fewer chunks than they list; those listed are exported.
+    S3ChunkCountMismatch = "s3_chunk_count_mismatch";
+    /// The bytes of a part or an object do not have the MD5 that is its ETag; they are exported as they are.
+    S3Md5Mismatch = "s3_md5_mismatch";
+    /// Objects whose key cannot be a path here, left out because of --no-rename-collisions.
+    S3NeedsRenaming = "s3_needs_renaming", incomplete;
+    /// Objects left out because the name made of the hash of their key is the path of another object.
+    S3PathTaken = "s3_path_taken", incomplete;
 }
 
 impl Kind {

@@ -7,10 +7,12 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use md5::{Digest, Md5};
 
 use crate::container::{Footer, HlcHeader};
 use crate::dynamodb_rows::{self as ddb, Attribute, TableSchema};
 use crate::redis_rows::{self as redis, Counted, Fence};
+use crate::s3_rows::{self as s3, Part, Upload};
 use crate::writer::{APPLIED_INDEX, LAST_COMMIT_TS, MIN_RETAINED_TS, SnapshotWriter};
 
 const NOW_MS: u64 = 1_714_400_000_000;
@@ -22,6 +24,8 @@ const STREAM_ENTRIES: u64 = 1000;
 const STRING_BYTES: usize = 100;
 const BLOB_BYTES: usize = 1 << 20;
 const ITEM_BYTES: usize = 300;
+const OBJECT_CHUNKS: u64 = 8;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// What the file holds; N is the size asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,6 +44,10 @@ pub enum Scenario {
     Blobs,
     /// One DynamoDB table of N items of 300 bytes, with an index
     Dynamodb,
+    /// N objects of 8 MiB in one bucket, in chunks of 1 MiB
+    S3,
+    /// N objects of 100 bytes in folders of 100
+    S3Small,
     /// N strings with what a busy node keeps around them: 12 rows a key, old versions, tombstones and fences
     Churn,
 }
@@ -55,6 +63,9 @@ impl Scenario {
             Self::Streams => collections(STREAM_ENTRIES),
             Self::Lists => collections(LIST_ITEMS),
             Self::Dynamodb => 2 * n + 2,
+            // Chunks, a manifest each, and the bucket with its counter.
+            Self::S3 => (OBJECT_CHUNKS + 1) * n + 2,
+            Self::S3Small => 2 * n + 2,
             Self::Churn => 12 * n,
         }
     }
@@ -73,6 +84,8 @@ pub fn generate<W: Write>(scenario: Scenario, n: u64, plain: bool, out: W) -> io
         Scenario::Lists => lists(&mut writer, n / LIST_ITEMS)?,
         Scenario::Blobs => strings(&mut writer, n, b"blob:", BLOB_BYTES)?,
         Scenario::Dynamodb => dynamodb(&mut writer, n)?,
+        Scenario::S3 => objects(&mut writer, n, OBJECT_CHUNKS, CHUNK_BYTES)?,
+        Scenario::S3Small => objects(&mut writer, n, 1, STRING_BYTES)?,
         Scenario::Churn => churn(&mut writer, n)?,
     }
     if plain {
@@ -196,6 +209,39 @@ fn dynamodb<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
     out.version(&ddb::schema_key("orders"), NOW, &schema.value())
 }
 
+/// Objects of so many chunks. Their MD5s are kept until the manifests, 16 bytes each.
+fn objects<W: Write>(out: &mut Out<W>, n: u64, chunks: u64, bytes: usize) -> io::Result<()> {
+    let bucket = b"media";
+    let mut folder = Numbered::new(b"folder-", 8);
+    let mut key = |i: u64| [folder.at(i / 100), format!("/object-{i:010}").as_bytes()].concat();
+    let mut value = random(bytes);
+    let mut sums: Vec<[u8; 16]> = Vec::new();
+    for i in 0..n {
+        let (object, mut md5) = (key(i), Md5::new());
+        let upload =
+            Upload { bucket, generation: 1, object: &object, id: b"00000000000000000000000000000001" };
+        for chunk in 0..chunks {
+            value[bytes - 8..].copy_from_slice(&(i * chunks + chunk).to_be_bytes());
+            md5.update(&value);
+            out.version(&upload.chunk_key(1, chunk, 0), NOW, &value)?;
+        }
+        sums.push(md5.finalize().into());
+    }
+    out.version(&s3::generation_key(bucket), NOW, &1u64.to_be_bytes())?;
+    out.version(&s3::bucket_key(bucket), NOW, &s3::bucket_meta("media", 1, ",\"region\":\"us-east-1\""))?;
+    for (i, sum) in sums.iter().enumerate() {
+        let object = key(i as u64);
+        let upload =
+            Upload { bucket, generation: 1, object: &object, id: b"00000000000000000000000000000001" };
+        let etag: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let chunks = vec![bytes as u64; chunks as usize];
+        let part = Part { number: 1, etag: etag.clone(), chunks, ..Part::default() };
+        let manifest = upload.manifest(&etag, NOW, &[part], ",\"content_type\":\"image/jpeg\"");
+        out.version(&upload.head_key(), NOW, &manifest)?;
+    }
+    Ok(())
+}
+
 fn churn<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
     let mut uk = Numbered::new(b"user:", 12);
     for i in 0..n {
@@ -270,7 +316,7 @@ mod tests {
     use crate::split::raw_rows;
 
     fn size(scenario: Scenario) -> u64 {
-        if scenario == Scenario::Blobs { 3 } else { 3000 }
+        if matches!(scenario, Scenario::Blobs | Scenario::S3) { 3 } else { 3000 }
     }
 
     #[test]

@@ -7,9 +7,11 @@
 
 pub mod dynamodb;
 pub mod expected;
+pub mod s3;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -48,6 +50,9 @@ pub struct How {
     /// HLC.
     pub as_of: Option<u64>,
     pub self_contained: bool,
+    pub rename_s3_collisions: bool,
+    pub include_incomplete_uploads: bool,
+    pub include_orphans: bool,
 }
 
 /// The Redis part, as it is.
@@ -59,10 +64,16 @@ pub const REDIS: How = How {
     scopes: &[],
     as_of: None,
     self_contained: false,
+    rename_s3_collisions: true,
+    include_incomplete_uploads: false,
+    include_orphans: false,
 };
 
 /// The DynamoDB part, as it is.
 pub const DYNAMODB: How = How { adapter: "dynamodb", ..REDIS };
+
+/// The S3 part, as it is.
+pub const S3: How = How { adapter: "s3", ..REDIS };
 
 impl Default for How {
     fn default() -> Self {
@@ -72,7 +83,7 @@ impl Default for How {
 
 /// A finished dump.
 pub struct Dump {
-    /// The files of the adapter, by path below `redis/db_0` or `dynamodb`.
+    /// The files of the adapter, by path below `redis/db_0`, `dynamodb` or `s3`; what is no text in it is escaped.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Every kind of warning, with its count.
     pub warnings: BTreeMap<&'static str, u64>,
@@ -197,24 +208,31 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
     let options = ExportOptions {
         adapters,
         scopes: how.scopes.iter().map(|name| (how.adapter.to_owned(), (*name).to_owned())).collect(),
-        choices: Choices { drop_expired: how.drop_expired, dynamodb_layout: how.layout },
+        choices: Choices {
+            drop_expired: how.drop_expired,
+            dynamodb_layout: how.layout,
+            rename_s3_collisions: how.rename_s3_collisions,
+            include_incomplete_uploads: how.include_incomplete_uploads,
+            include_orphans: how.include_orphans,
+        },
         cluster_id: String::new(),
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),
         threads: 1,
     };
     let target = Target::new(output, false, &[])?;
-    export(&staging, target.begin()?, &options, &Silent)?;
-    let report = Report::of(&staging)?;
+    let dumped = export(&staging, target.begin()?, &options, &Silent)?;
     staging.close()?;
-    Ok(report)
+    Ok(dumped.report)
 }
 
 fn collect(directory: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.map(Result::unwrap) {
         let path: PathBuf = entry.path();
-        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        let name = entry.file_name();
+        let name = name.to_str().map_or_else(|| name.as_bytes().escape_ascii().to_string(), str::to_owned);
+        let name = format!("{prefix}{name}");
         if path.is_dir() {
             collect(&path, &format!("{name}/"), files);
         } else {

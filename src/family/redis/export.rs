@@ -1,7 +1,7 @@
 //! Queries into files: the Redis part of the dump (`docs/format/dump.md` section 3). SQL gives keys and elements in
 //! their order; this module formats them. How files come into being is the tree's business.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::sync::Arc;
 
 use rusqlite::Statement;
@@ -10,6 +10,7 @@ use rusqlite::types::{FromSqlError, ValueRef};
 use super::entry::{self, EntryError};
 use super::rows::Type;
 use crate::dump::json::{self, Layout, Markup, push_score, push_value};
+use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
@@ -24,9 +25,6 @@ const DATABASE: &str = "redis/db_0";
 const ALONE: Layout = Layout::Indented(2);
 const IN_OBJECT: Layout = Layout::Indented(3);
 
-/// Copies of large values go through a buffer of this many bytes.
-const COPY_BYTES: usize = 64 << 10;
-
 pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
     let mut keys = 0;
     if run.scopes.is_empty() || run.scopes.iter().any(|scope| scope == "0" || scope == "db_0") {
@@ -38,7 +36,7 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
         }
     }
     let scopes = if keys > 0 { vec!["0".to_owned()] } else { Vec::new() };
-    Ok(Exported { keys, scopes })
+    Ok(Exported { keys, scopes, ..Exported::default() })
 }
 
 struct Exporter<'r, 'a, 'c> {
@@ -79,7 +77,7 @@ impl Exporter<'_, '_, '_> {
             match row.get_ref(1)? {
                 ValueRef::Integer(id) => {
                     let extent = self.run.large_values.find(id)?;
-                    copy(self.run.large_values, extent, self.run.tree)?;
+                    self.run.copy(extent)?;
                 }
                 value => self.run.tree.content().extend_from_slice(bytes_of(value)?),
             }
@@ -306,7 +304,7 @@ impl Exporter<'_, '_, '_> {
         };
         self.name.clear();
         if push_file_name(key, &mut self.name) == NameKind::Fallback {
-            self.run.note_fallback(DATABASE, key, &self.name)?;
+            self.run.note_name(DATABASE, key, &self.name, SHA_FALLBACK)?;
         }
         self.name.extend_from_slice(extension.as_bytes());
         let begun = self.run.begin(directory, &self.name)?;
@@ -389,24 +387,6 @@ fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) 
             EntryError::Malformed(_) => io::ErrorKind::InvalidData.into(),
         })
     })
-}
-
-fn copy(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -> Result<(), ExportError> {
-    if let Some(snapshot) = large_values.snapshot(extent)? {
-        return Ok(tree.copy(&snapshot, extent.start, extent.length)?);
-    }
-    let mut reader = large_values.open(extent)?;
-    let mut left = extent.length;
-    while left > 0 {
-        let out = tree.content();
-        let start = out.len();
-        let step = left.min(COPY_BYTES as u64);
-        out.resize(start + step as usize, 0);
-        reader.read_exact(&mut out[start..]).map_err(ExportError::LargeValue)?;
-        left -= step;
-        tree.spill()?;
-    }
-    Ok(())
 }
 
 fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {

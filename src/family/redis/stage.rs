@@ -117,7 +117,7 @@ impl<'c> RedisStage<'c> {
 
     /// Rows of a second file do not count, neither as rows nor as elements.
     fn note_duplicates(&self, context: &mut Context<'_, '_>) -> Result<(), StagingError> {
-        for duplicate in self.duplicates.drain() {
+        for duplicate in self.duplicates.drain("redis_") {
             let what = duplicate.table.strip_prefix("redis_").unwrap_or(&duplicate.table).replace('_', " ");
             let Some(id) = duplicate.collection else {
                 context.warnings.add(Kind::RowInTwoFiles, format!("{what} {}", duplicate.part));
