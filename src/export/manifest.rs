@@ -33,7 +33,12 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
         sqs: scopes("sqs").map(|queues| Sqs { queues }),
     };
     let s3 = options.adapters.iter().any(|adapter| adapter == "s3");
-    manifest.exclusions = Exclusions { rename_s3_collisions: s3, ..Exclusions::default() };
+    manifest.exclusions = Exclusions {
+        preserve_sqs_visibility: options.choices.preserve_sqs_visibility,
+        include_sqs_side_records: options.choices.include_sqs_side_records,
+        rename_s3_collisions: s3,
+        ..Exclusions::default()
+    };
     manifest.dynamodb_layout = options.choices.dynamodb_layout.name().to_owned();
     manifest.decode = Some(decode(report, options, exported));
     manifest

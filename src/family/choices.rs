@@ -3,10 +3,14 @@
 /// The options of an export; each family knows its own. The default is a dump of everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choices {
-    /// Redis: leave keys out whose expiry had passed when the snapshot was taken.
+    /// Leave out what had expired when the snapshot was taken: Redis keys, and SQS messages past their retention.
     pub drop_expired: bool,
     /// DynamoDB: how items are spread over files.
     pub dynamodb_layout: DynamoDbLayout,
+    /// SQS: keep when messages become visible, how often they were received, and their receipt tokens.
+    pub preserve_sqs_visibility: bool,
+    /// SQS: write the rows that only help to find messages, too.
+    pub include_sqs_side_records: bool,
 }
 
 /// How DynamoDB items are spread over files (`docs/format/dynamodb.md` sections 3.1 and 3.6).

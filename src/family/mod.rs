@@ -6,6 +6,7 @@
 mod choices;
 pub mod dynamodb;
 pub mod redis;
+pub mod sqs;
 pub mod txn;
 mod wire;
 
@@ -21,7 +22,7 @@ use crate::snapshot::{Class, Hlc, Payload, Place, Row, Skipped};
 use crate::staging::{Cell, Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
 
 /// Every family there is.
-pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &redis::Redis, &txn::Txn];
+pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &redis::Redis, &sqs::Sqs, &txn::Txn];
 
 /// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
