@@ -21,6 +21,12 @@ use crate::staging::{Extent, LargeValues, StagingError};
 /// Bytes read ahead.
 const READ_AHEAD_BYTES: usize = 64 << 10;
 
+/// The field that is not read into memory.
+const BODY: &str = "body";
+
+/// What a field costs in memory beside its text, at most, in bytes.
+const FIELD_BYTES: u64 = 128;
+
 /// First byte in the value, and the byte after the last.
 type Span = (u64, u64);
 
@@ -46,33 +52,33 @@ pub fn decode<T>(
     reader.seek(SeekFrom::Start(MAGIC.len() as u64)).map_err(StagingError::LargeValue)?;
     let fields = match spans(BufReader::with_capacity(READ_AHEAD_BYTES, reader), MAGIC.len() as u64) {
         Ok(fields) => fields,
-        Err(error) if error.is_io() => return Err(StagingError::LargeValue(error.into())),
+        // The walk's own refusals are of invalid data.
+        Err(error) if error.io_error_kind().is_some_and(|kind| kind != io::ErrorKind::InvalidData) => {
+            return Err(StagingError::LargeValue(error.into()));
+        }
         Err(error) => return Ok(Err(Malformed::Json(error))),
     };
 
-    let short: u64 =
-        fields.iter().filter(|(name, _)| *name != "body").map(|(_, (start, end))| end - start).sum();
-    if short > MAX_VALUE_IN_MEMORY_BYTES {
-        return Ok(Err(Malformed::Fields(short)));
+    // Of several of one name the last counts, but none may be wrong.
+    let mut body = Body::default();
+    for (_, span) in fields.iter().filter(|(name, _)| *name == BODY) {
+        match read_body(large_values, extent, *span)? {
+            Some(found) => body = found,
+            None => return Ok(Err(Malformed::GiantBody)),
+        }
     }
     let mut texts = Vec::new();
-    for (name, span) in fields.iter().filter(|(name, _)| *name != "body") {
+    for (name, span) in fields.iter().filter(|(name, _)| *name != BODY) {
         texts.push((*name, go_json::text(&read(*span)?).into_owned()));
     }
-    let mut message = Message::default();
+    let mut message = Message { body, ..Message::default() };
     for (name, text) in &texts {
         let taken = serde_json::from_str(trimmed(text)).and_then(|value: &RawValue| {
-            let wrong = |expected| serde_json::Error::custom(format!("{name} is not {expected}"));
+            let wrong = |expected| Error::custom(format!("{name} is not {expected}"));
             message::take(&mut message, name, value).map_err(wrong)
         });
         if let Err(error) = taken {
             return Ok(Err(Malformed::Json(error)));
-        }
-    }
-    if let Some((_, span)) = fields.iter().find(|(name, _)| *name == "body") {
-        match body(large_values, extent, *span)? {
-            Some(body) => message.body = body,
-            None => return Ok(Err(Malformed::GiantBody)),
         }
     }
     Ok(Ok(use_message(&message)))
@@ -85,7 +91,7 @@ fn trimmed(text: &str) -> &str {
 }
 
 /// The body at a span, of which only a short one is read into memory; `None` if it is none.
-fn body(
+fn read_body(
     large_values: &LargeValues<'_>,
     extent: Extent,
     (start, end): Span,
@@ -122,7 +128,7 @@ fn body(
     }
 }
 
-/// Where the fields of a message are, of several of one name the last. `from` is the first byte of the object.
+/// Where the fields of a message are, in their order. `from` is the first byte of the object.
 fn spans(reader: impl Read, from: u64) -> serde_json::Result<Vec<(&'static str, Span)>> {
     let place = Rc::new(Place { position: Cell::new(from), names_until: Cell::new(u64::MAX) });
     let counted = Counted { reader, place: Rc::clone(&place) };
@@ -170,7 +176,7 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut fields: Vec<(&'static str, Span)> = Vec::new();
+        let (mut fields, mut held) = (Vec::new(), 0);
         loop {
             self.0.names_until.set(self.0.position.get() + MAX_VALUE_IN_MEMORY_BYTES);
             let Some(Name(name)) = members.next_key()? else { break };
@@ -178,7 +184,11 @@ impl<'de> Visitor<'de> for Fields {
             let span = members.next_value_seed(SpanOf(&self.0))?;
             let name = go_json::folded(&name);
             let Some(name) = FIELDS.into_iter().find(|field| *field == name) else { continue };
-            fields.retain(|(known, _)| *known != name);
+            held += FIELD_BYTES + if name == BODY { 0 } else { span.1 - span.0 };
+            if held > MAX_VALUE_IN_MEMORY_BYTES {
+                let most = MAX_VALUE_IN_MEMORY_BYTES;
+                return Err(Error::custom(format!("more than {most} bytes of fields beside the body")));
+            }
             fields.push((name, span));
         }
         self.0.names_until.set(u64::MAX);

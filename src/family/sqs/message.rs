@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::go_json::{self, Expected};
-use super::stage::MAX_VALUE_IN_MEMORY_BYTES;
 use crate::dump::json::{Markup, push_string};
 
 /// What the value of a data row begins with.
@@ -91,9 +90,6 @@ pub enum Malformed {
     /// Its JSON is none, or a field is of the wrong type.
     #[error("the JSON of the message cannot be read: {0}")]
     Json(serde_json::Error),
-    /// The fields beside the body are too long for memory.
-    #[error("the fields beside the body have {0} bytes; at most {MAX_VALUE_IN_MEMORY_BYTES} are read")]
-    Fields(u64),
     /// A body that is too long for memory, and not as nodes write it.
     #[error(
         "the JSON of the message cannot be read: body is not base64 with padding, written without escapes"
