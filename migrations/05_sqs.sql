@@ -6,7 +6,7 @@
 CREATE TABLE sqs_queue (
     queue                         BLOB NOT NULL PRIMARY KEY,  -- the name in the key
     queue_is_text                 INTEGER NOT NULL,           -- UTF-8 without control characters
-    name                          ANY NOT NULL,               -- the name in the value, or that of the key if it is empty
+    name                          ANY NOT NULL,               -- the name in the value; '' for that of the key
     generation                    ANY NOT NULL,               -- the current one: messages of others are not the queue's
     incarnation                   ANY NOT NULL,               -- generation when it was created, 0 if unknown
     created_at_hlc                ANY NOT NULL,               -- HLC

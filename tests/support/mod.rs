@@ -7,6 +7,7 @@
 
 pub mod dynamodb;
 pub mod expected;
+pub mod sqs;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -44,6 +45,8 @@ pub struct How {
     pub quarantine: bool,
     pub drop_expired: bool,
     pub layout: DynamoDbLayout,
+    pub preserve_sqs_visibility: bool,
+    pub include_sqs_side_records: bool,
     pub scopes: &'static [&'static str],
     /// HLC.
     pub as_of: Option<u64>,
@@ -56,6 +59,8 @@ pub const REDIS: How = How {
     quarantine: false,
     drop_expired: false,
     layout: DynamoDbLayout::PerItem,
+    preserve_sqs_visibility: false,
+    include_sqs_side_records: false,
     scopes: &[],
     as_of: None,
     self_contained: false,
@@ -63,6 +68,9 @@ pub const REDIS: How = How {
 
 /// The DynamoDB part, as it is.
 pub const DYNAMODB: How = How { adapter: "dynamodb", ..REDIS };
+
+/// The SQS part, as it is.
+pub const SQS: How = How { adapter: "sqs", ..REDIS };
 
 impl Default for How {
     fn default() -> Self {
@@ -72,7 +80,7 @@ impl Default for How {
 
 /// A finished dump.
 pub struct Dump {
-    /// The files of the adapter, by path below `redis/db_0` or `dynamodb`.
+    /// The files of the adapter, by path below `redis/db_0` or its own folder.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Every kind of warning, with its count.
     pub warnings: BTreeMap<&'static str, u64>,
@@ -197,7 +205,12 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
     let options = ExportOptions {
         adapters,
         scopes: how.scopes.iter().map(|name| (how.adapter.to_owned(), (*name).to_owned())).collect(),
-        choices: Choices { drop_expired: how.drop_expired, dynamodb_layout: how.layout },
+        choices: Choices {
+            drop_expired: how.drop_expired,
+            preserve_sqs_visibility: how.preserve_sqs_visibility,
+            include_sqs_side_records: how.include_sqs_side_records,
+            dynamodb_layout: how.layout,
+        },
         cluster_id: String::new(),
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),

@@ -114,7 +114,7 @@ fn note_unreachable(
 }
 
 fn note_queue_names(connection: &Connection, warnings: &mut Warnings) -> Result<(), StagingError> {
-    let named = "FROM sqs_queue WHERE CAST(name AS BLOB) <> queue";
+    let named = "FROM sqs_queue WHERE name <> '' AND CAST(name AS BLOB) <> queue";
     let count: i64 = connection.query_row(&format!("SELECT count(*) {named}"), [], |row| row.get(0))?;
     let sql = format!("SELECT queue, 'named ' || substr(quote(name), 1, {SHOWN}) {named} LIMIT 10");
     let samples = connection.prepare(&sql)?.query_map([], sample)?.collect::<Result<Vec<_>, _>>()?;

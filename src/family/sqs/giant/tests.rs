@@ -113,12 +113,7 @@ fn a_value_without_magic_is_refused() {
 fn fields_too_long_for_memory_are_refused() {
     let long = "x".repeat(MAX_VALUE_IN_MEMORY_BYTES as usize);
     let refused = in_place(&value(&format!("{{\"sender_id\":\"{long}\"}}")), |_, _, _| ()).unwrap_err();
-    assert!(
-        refused
-            .to_string()
-            .contains("more than 2097152 bytes of fields beside the body"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("more than 2097152 bytes of fields beside the body"), "{refused}");
     let refused = in_place(&value(&format!("{{\"{long}\":1}}")), |_, _, _| ());
     assert!(refused.is_err());
     // What the record has no field for is passed over, however long it is.
