@@ -29,7 +29,7 @@ fn malformed() -> Vec<(Row, &'static str)> {
         ),
         (
             (meta_key("x"), meta(&format!("{{\"tags\":{{\"a\":\"{}\"}}}}", "x".repeat(2 << 20)))),
-            "the value of the queue meta has 2097175 bytes; at most 2097152 are read",
+            "the value of the queue meta has 2097173 bytes; at most 2097152 are read",
         ),
         (
             (generation_key("q"), b"one".to_vec()),
@@ -59,12 +59,12 @@ fn malformed() -> Vec<(Row, &'static str)> {
         (data(b"{}".to_vec()), "the value does not begin with the magic of a message"),
         (
             data(message("{\"body\":\"!\"}")),
-            "the JSON of the message cannot be read: body is not base64 with padding at line 1 column 11",
+            "the JSON of the message cannot be read: body is not base64 with padding at line 1 column 12",
         ),
         (
             data(message(&format!("{{\"sender_id\":\"{}\"}}", "x".repeat(2 << 20)))),
             "the JSON of the message cannot be read: more than 2097152 bytes of fields beside the body at line 1 \
-             column 2097167",
+             column 2097168",
         ),
         (
             data(message(&format!("{{\"body\":\"{}\"}}", "!".repeat(2 << 20)))),

@@ -26,7 +26,7 @@ pub const WALL_TIME: &str = "2026-01-01T00:00:00.000Z";
 pub const FIXTURES: &str = "tests/fixtures";
 
 /// The snapshots whose dumps are compared with files in the repository.
-pub const NAMES: [&str; 3] = ["redis-small", "redis-legacy", "redis-two-groups"];
+pub const NAMES: [&str; 4] = ["redis-small", "redis-legacy", "redis-two-groups", "sqs-small"];
 
 /// A folder in memory where there is one, for tests that make thousands of databases.
 pub fn scratch() -> TempDir {

@@ -40,7 +40,7 @@ impl SideFamily {
     }
 
     /// How its rows are called in messages.
-    fn kind(self) -> &'static str {
+    pub fn kind(self) -> &'static str {
         match self {
             Self::ByAge => "byage row",
             Self::Dedup => "dedup row",

@@ -9,7 +9,7 @@ use super::giant;
 use super::message::{self, Body, Message};
 use super::partition::group_hash;
 use super::queue;
-use super::rows::{self, Partition, Record, decode, push_text_of, text_of};
+use super::rows::{self, Partition, Record, SideFamily, decode, push_text_of, text_of};
 use crate::family::{Context, RowError, Rule, Stage};
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Payload, Readable, Row, Skipped};
@@ -343,7 +343,16 @@ impl<'c> SqsStage<'c> {
                 let sample = format!("message {} of {}", duplicate.part, Readable(&queue));
                 context.warnings.add(Kind::RowInTwoFiles, sample);
             } else {
-                context.warnings.add(Kind::RowInTwoFiles, format!("side row {}", duplicate.part));
+                // The family stands in the place of a collection; then come the partition, the time and the rest.
+                let family =
+                    SideFamily::ALL.iter().find(|family| Some(**family as i64) == duplicate.collection);
+                let partition = duplicate.part.split('-').next().unwrap_or_default();
+                let queue: Vec<u8> = self
+                    .connection
+                    .prepare_cached("SELECT queue FROM sqs_partition WHERE id = CAST(? AS INTEGER)")?
+                    .query_row([partition], |row| row.get(0))?;
+                let what = family.map_or("side row", |family| family.kind());
+                context.warnings.add(Kind::RowInTwoFiles, format!("{what} of {}", Readable(&queue)));
             }
         }
         Ok(())
