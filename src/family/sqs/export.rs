@@ -55,7 +55,9 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
     } else {
         String::new()
     };
-    Exporter { root: run.tree.directory(FOLDER)?, run, kept }.everything()
+    // Made with its first file.
+    let root = run.tree.directory("")?.child(FOLDER);
+    Exporter { root, run, kept }.everything()
 }
 
 struct Exporter<'r, 'a, 'c> {
