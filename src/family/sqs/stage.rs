@@ -49,14 +49,13 @@ const MESSAGES: Table = Table {
         "body",
         "value_message_id",
         "group_hash",
-        "source",
     ],
     key: 2,
 };
 
 const SIDE_ROWS: Table = Table {
     name: "sqs_side_row",
-    columns: &["family", "partition_id", "time_ms", "rest", "version", "value", "source"],
+    columns: &["family", "partition_id", "time_ms", "rest", "version", "value"],
     key: 4,
 };
 
@@ -95,8 +94,8 @@ impl<'c> SqsStage<'c> {
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
-            messages: BulkInsert::new(connection, &MESSAGES, conflict)?,
-            side_rows: BulkInsert::new(connection, &SIDE_ROWS, conflict)?,
+            messages: BulkInsert::of_source(connection, &MESSAGES, conflict, source)?,
+            side_rows: BulkInsert::of_source(connection, &SIDE_ROWS, conflict, source)?,
             run: None,
             next_partition,
             message_id: Vec::new(),
@@ -379,7 +378,6 @@ impl Stage for SqsStage<'_> {
                     Cell::blob(rest),
                     Cell::blob(version_of(row)),
                     context.cell(row.payload.skip(0))?,
-                    Cell::integer(context.source),
                 ])?;
             }
             Record::Unknown => {
@@ -444,7 +442,6 @@ impl MessageRow<'_> {
             body_cell(&message.body, row, context)?,
             if agrees { Cell(ValueRef::Null) } else { text(&message.message_id) },
             Cell::optional(group_hash.map(i64::from)),
-            Cell::integer(context.source),
         ])?;
         Ok(())
     }
