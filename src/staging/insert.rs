@@ -10,8 +10,11 @@ use rusqlite::{Connection, Statement};
 use super::cell::Cell;
 use crate::snapshot::Readable;
 
-/// Rows to a statement.
+/// Rows to a statement …
 const ROWS: usize = 50;
+
+/// … unless fewer already hold so many bytes: fifty of the longest keys would be most of a gigabyte.
+const HELD_BYTES: usize = 1 << 20;
 
 /// A row that stood in its table already: one row key is visible in two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub struct BulkInsert<'c> {
     statement: Statement<'c>,
     columns: usize,
     bound: usize,
+    /// Bytes of texts and blobs in the bound rows.
+    held: usize,
     /// The numbers that parameters are bound to, and stay bound to after the statement has run: collections and
     /// sources repeat from row to row, and binding is a good part of a load.
     numbers: Vec<Option<i64>>,
@@ -140,11 +145,12 @@ impl<'c> BulkInsert<'c> {
             statement: connection.prepare(&sql)?,
             columns: columns.len(),
             bound: 0,
+            held: 0,
             numbers: vec![None; ROWS * columns.len()],
         })
     }
 
-    /// Takes one row; every fiftieth goes to the table together with those before it.
+    /// Takes one row, which goes to the table together with others: fifty, or fewer long ones.
     ///
     /// # Errors
     /// Whatever SQLite says.
@@ -155,7 +161,11 @@ impl<'c> BulkInsert<'c> {
         for (cell, slot) in row.into_iter().zip(first..) {
             let number = match cell.0 {
                 ValueRef::Integer(number) => Some(number),
-                _ => None,
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                    self.held += bytes.len();
+                    None
+                }
+                ValueRef::Real(_) | ValueRef::Null => None,
             };
             if number.is_none() || self.numbers[slot] != number {
                 self.statement.raw_bind_parameter(slot + 1, cell)?;
@@ -163,7 +173,7 @@ impl<'c> BulkInsert<'c> {
             }
         }
         self.bound += 1;
-        if self.bound == ROWS { self.flush() } else { Ok(()) }
+        if self.bound == ROWS || self.held >= HELD_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Sends the rows taken so far to the table.
@@ -184,7 +194,7 @@ impl<'c> BulkInsert<'c> {
             // Either the primary key is there already, or a column is NULL that must not be.
             return Err(rusqlite::Error::StatementChangedRows(taken));
         }
-        self.bound = 0;
+        (self.bound, self.held) = (0, 0);
         Ok(())
     }
 }
