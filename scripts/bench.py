@@ -41,6 +41,7 @@ SCENARIOS = {
     "streams": 2_000_000,
     "lists": 2_000_000,
     "churn": 200_000,
+    "sqs": 1_000_000,
 }
 SCALED, TIMES = ["hashes", "zset", "streams", "lists"], 10
 # Rows of the file, for scenarios of which rows a second are asked.
