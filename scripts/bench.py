@@ -47,6 +47,7 @@ SCENARIOS = {
     "churn": 200_000,
     "dynamodb": 200_000,
     "s3": 256,
+    "sqs": 1_000_000,
 }
 SCALED, TIMES = ["hashes", "zset", "streams", "lists"], 10
 # Rows of the file, for scenarios of which rows a second are asked.

@@ -171,9 +171,20 @@ pub struct ExportArgs {
     #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "What to write")]
     scopes: Vec<(String, String)>,
 
-    /// Leave out Redis keys whose expiry had passed when the snapshot was taken
+    /// Leave out Redis keys whose expiry had passed when the snapshot was taken, and SQS messages whose retention had
+    /// been over for ten seconds
     #[arg(long, help_heading = "What to write")]
     drop_expired: bool,
+
+    /// Keep the state of SQS messages: when each becomes visible, how often it was received, its receipt token.
+    /// Otherwise all of them are written as never received and visible at once
+    #[arg(long, help_heading = "What to write")]
+    preserve_sqs_visibility: bool,
+
+    /// Write what SQS keeps beside messages, too, as raw rows in `_internals/side_records.jsonl`: indexes, FIFO
+    /// deduplication windows, group locks, sequence numbers, purged generations. Deleted queues get a folder `*.orphan`
+    #[arg(long, help_heading = "What to write")]
+    include_sqs_side_records: bool,
 
     /// DynamoDB items as one file each, or many to a file, one per line
     #[arg(
@@ -261,6 +272,8 @@ impl ExportArgs {
                 rename_s3_collisions: !self.no_rename_collisions,
                 include_incomplete_uploads: self.include_incomplete_uploads,
                 include_orphans: self.include_orphans,
+                preserve_sqs_visibility: self.preserve_sqs_visibility,
+                include_sqs_side_records: self.include_sqs_side_records,
             },
             cluster_id: self.cluster_id.clone(),
             elastickv_version: self.elastickv_version.clone(),

@@ -156,7 +156,7 @@ pub fn write_value_from(
 }
 
 /// Appends base64url without padding and without quotes.
-pub(super) fn push_base64url(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn push_base64url(bytes: &[u8], out: &mut Vec<u8>) {
     cannot_fail(write!(out, "{}", Base64Display::new(bytes, &URL_SAFE_NO_PAD)));
 }
 

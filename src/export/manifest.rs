@@ -36,6 +36,8 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
     manifest.exclusions = Exclusions {
         include_incomplete_uploads: options.choices.include_incomplete_uploads,
         include_orphans: options.choices.include_orphans,
+        preserve_sqs_visibility: options.choices.preserve_sqs_visibility,
+        include_sqs_side_records: options.choices.include_sqs_side_records,
         rename_s3_collisions: s3 && options.choices.rename_s3_collisions,
         ..Exclusions::default()
     };

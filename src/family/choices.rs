@@ -5,7 +5,7 @@ use crate::staging::Kind;
 /// The options of an export; each family knows its own. The default is a dump of everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choices {
-    /// Redis: leave keys out whose expiry had passed when the snapshot was taken.
+    /// Leave out what had expired when the snapshot was taken: Redis keys, and SQS messages past their retention.
     pub drop_expired: bool,
     /// DynamoDB: how items are spread over files.
     pub dynamodb_layout: DynamoDbLayout,
@@ -15,6 +15,10 @@ pub struct Choices {
     pub include_incomplete_uploads: bool,
     /// S3: write chunks that belong to no object.
     pub include_orphans: bool,
+    /// SQS: keep when messages become visible, how often they were received, and their receipt tokens.
+    pub preserve_sqs_visibility: bool,
+    /// SQS: write the rows that only help to find messages, too.
+    pub include_sqs_side_records: bool,
 }
 
 impl Default for Choices {
@@ -25,6 +29,8 @@ impl Default for Choices {
             rename_s3_collisions: true,
             include_incomplete_uploads: false,
             include_orphans: false,
+            preserve_sqs_visibility: false,
+            include_sqs_side_records: false,
         }
     }
 }

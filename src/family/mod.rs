@@ -5,11 +5,14 @@
 
 mod choices;
 pub mod dynamodb;
+mod position;
 pub mod redis;
 pub mod s3;
+pub mod sqs;
 pub mod txn;
 mod wire;
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -20,14 +23,14 @@ use crate::dump::tree::{Directory, Tree, TreeError, Unfinished};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
-use crate::snapshot::{Class, Hlc, Row};
-use crate::staging::{Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
+use crate::snapshot::{Class, Hlc, Payload, Place, Row, Skipped};
+use crate::staging::{Cell, Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
 
 /// Values outside the tables go through a buffer of this many bytes, where the kernel does not copy them.
 const COPY_BYTES: usize = 64 << 10;
 
 /// Every family there is.
-pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &txn::Txn];
+pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &sqs::Sqs, &txn::Txn];
 
 /// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
@@ -94,6 +97,44 @@ pub struct Context<'a, 'c> {
     pub large_values: &'a LargeValues<'c>,
     /// What is odd.
     pub warnings: &'a mut Warnings,
+}
+
+impl Context<'_, '_> {
+    /// A value as its column holds it, taken as it is: the bytes, or the number of a large value.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn cell<'a>(&self, value: Skipped<'a>) -> Result<Cell<'a>, StagingError> {
+        Ok(match value.payload {
+            Payload::Inline(bytes) => Cell::text_or_blob(bytes.get(value.skipped..).unwrap_or_default()),
+            Payload::Large { .. } => Cell::integer(self.large_values.save(self.extent(value))?),
+        })
+    }
+
+    /// A value, read into memory if it is not there yet. The caller has bounded its length.
+    ///
+    /// # Errors
+    /// The snapshot cannot be read again.
+    pub fn whole<'a>(&self, value: Skipped<'a>) -> Result<Cow<'a, [u8]>, StagingError> {
+        match value.payload {
+            Payload::Inline(bytes) => Ok(Cow::Borrowed(bytes.get(value.skipped..).unwrap_or_default())),
+            Payload::Large { .. } => {
+                let mut bytes = Vec::new();
+                let mut reader = self.large_values.open(self.extent(value))?;
+                reader.read_to_end(&mut bytes).map_err(StagingError::LargeValue)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Where a large value lies; nowhere if it came with its row.
+    pub fn extent(&self, value: Skipped<'_>) -> Extent {
+        let (place, length) = match value.payload {
+            Payload::Large { place, length, .. } => (place, length),
+            Payload::Inline(_) => (Place::File { offset: 0 }, 0),
+        };
+        Extent::of(self.source, place, length).slice(value.skipped as u64, length)
+    }
 }
 
 /// A rule that a row breaks, in words.

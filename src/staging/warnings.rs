@@ -135,6 +135,28 @@ kinds! {
     S3NeedsRenaming = "s3_needs_renaming", incomplete;
     /// Objects left out because the name made of the hash of their key is the path of another object.
     S3PathTaken = "s3_path_taken", incomplete;
+    /// Rows under !sqs| of no known family: nodes of today write none, and nobody knows what they hold.
+    SqsUnknownRow = "sqs_unknown_row", incomplete;
+    /// A queue's meta row names another queue than its key; the dump has the name of the value.
+    SqsQueueNameMismatch = "sqs_queue_name_mismatch", incomplete;
+    /// A message names another message id or generation than its key; the id of the key is exported.
+    SqsMessageMismatch = "sqs_message_mismatch", incomplete;
+    /// A group in another partition than that of its id: the client's bytes were not UTF-8, and the id is not what was hashed.
+    SqsGroupInOtherPartition = "sqs_group_in_other_partition";
+    /// Messages whose retention was over when the snapshot was taken: a client cannot receive them any more; they are exported.
+    SqsRetentionExpired = "sqs_retention_expired";
+    /// Messages of deleted queues, which the node had not swept yet; not exported.
+    SqsDeletedQueueMessages = "sqs_deleted_queue_messages";
+    /// Messages without a meta row, of a queue that was not deleted either: it stands in the file of another group; not exported.
+    SqsMessagesWithoutQueue = "sqs_messages_without_queue", incomplete;
+    /// Messages of generations that were purged, which the node had not swept yet; not exported.
+    SqsOldGenerationMessages = "sqs_old_generation_messages";
+    /// Messages of generations above the queue's own, which no consistent state has; not exported.
+    SqsFutureGenerationMessages = "sqs_future_generation_messages", incomplete;
+    /// Messages of the queue's generation under classic keys where it has partitions, or the other way round: no client can reach them; not exported.
+    SqsWrongKeyspaceMessages = "sqs_wrong_keyspace_messages";
+    /// Messages in partitions that the queue does not have: no client can reach them; not exported.
+    SqsPartitionOutOfRangeMessages = "sqs_partition_out_of_range_messages";
 }
 
 impl Kind {

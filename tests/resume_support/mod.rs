@@ -27,6 +27,7 @@ use tempfile::TempDir;
 
 pub const SMALL: &str = "tests/fixtures/redis-small/00000000000002ef.fsm";
 pub const LEGACY: &str = "tests/fixtures/redis-legacy/0000000000000097.fsm";
+pub const QUEUES: &str = "tests/fixtures/sqs-small/0000000000000353.fsm";
 pub const TWO: [&str; 2] = [
     "tests/fixtures/redis-two-groups/group-1/000000000000012d.fsm",
     "tests/fixtures/redis-two-groups/group-2/00000000000000fb.fsm",
@@ -46,6 +47,12 @@ pub fn large() -> &'static Path {
 pub fn objects() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| made("resume-objects.fsm", |file| generate(Scenario::S3, 6, false, file)))
+}
+
+/// Some 23 MB of one SQS queue, sent in another order than that of its keys.
+pub fn long_queue() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| made("resume-queue-1.fsm", |file| generate(Scenario::Sqs, 24_000, false, file)))
 }
 
 /// A file for all test binaries, made by the first that needs it.

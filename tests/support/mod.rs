@@ -8,6 +8,7 @@
 pub mod dynamodb;
 pub mod expected;
 pub mod s3;
+pub mod sqs;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,6 +47,8 @@ pub struct How {
     pub quarantine: bool,
     pub drop_expired: bool,
     pub layout: DynamoDbLayout,
+    pub preserve_sqs_visibility: bool,
+    pub include_sqs_side_records: bool,
     pub scopes: &'static [&'static str],
     /// HLC.
     pub as_of: Option<u64>,
@@ -61,6 +64,8 @@ pub const REDIS: How = How {
     quarantine: false,
     drop_expired: false,
     layout: DynamoDbLayout::PerItem,
+    preserve_sqs_visibility: false,
+    include_sqs_side_records: false,
     scopes: &[],
     as_of: None,
     self_contained: false,
@@ -75,6 +80,9 @@ pub const DYNAMODB: How = How { adapter: "dynamodb", ..REDIS };
 /// The S3 part, as it is.
 pub const S3: How = How { adapter: "s3", ..REDIS };
 
+/// The SQS part, as it is.
+pub const SQS: How = How { adapter: "sqs", ..REDIS };
+
 impl Default for How {
     fn default() -> Self {
         REDIS
@@ -83,7 +91,7 @@ impl Default for How {
 
 /// A finished dump.
 pub struct Dump {
-    /// The files of the adapter, by path below `redis/db_0`, `dynamodb` or `s3`; what is no text in it is escaped.
+    /// The files of the adapter, by path below `redis/db_0`, `dynamodb`, `s3` or `sqs`; what is no text in it is escaped.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Every kind of warning, with its count.
     pub warnings: BTreeMap<&'static str, u64>,
@@ -214,6 +222,8 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
             rename_s3_collisions: how.rename_s3_collisions,
             include_incomplete_uploads: how.include_incomplete_uploads,
             include_orphans: how.include_orphans,
+            preserve_sqs_visibility: how.preserve_sqs_visibility,
+            include_sqs_side_records: how.include_sqs_side_records,
         },
         cluster_id: String::new(),
         elastickv_version: String::new(),

@@ -15,7 +15,7 @@ use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
 use crate::family::wire::Wire;
-use crate::family::{Begun, Export, ExportError, Exported};
+use crate::family::{Begun, Export, ExportError, Exported, position};
 use crate::staging::{Extent, LargeValues, U64};
 
 /// The only database that elastickv has.
@@ -188,7 +188,7 @@ impl Exporter<'_, '_, '_> {
                 remaining = run.staging.connection().prepare(&elements_sql(of, true))?;
                 match of {
                     Type::List => remaining.query((collection.contents, {
-                        let [seq] = numbers(&position)?;
+                        let [seq] = position::numbers(&position)?;
                         seq.cast_signed()
                     }))?,
                     _ => remaining.query((collection.contents, position))?,
@@ -220,7 +220,7 @@ impl Exporter<'_, '_, '_> {
             }
             if run.tree.is_note_due() {
                 run.note(match of {
-                    Type::List => position([row.get::<_, i64>(1)?.cast_unsigned()]),
+                    Type::List => position::of_numbers([row.get::<_, i64>(1)?.cast_unsigned()]),
                     _ => bytes_of(row.get_ref(0)?)?.to_vec(),
                 })?;
             }
@@ -248,7 +248,7 @@ impl Exporter<'_, '_, '_> {
         let (mut entries, mut greatest) = match &after {
             None => (0, (0, 0)),
             Some(position) => {
-                let [entries, ms, seq] = numbers(position)?;
+                let [entries, ms, seq] = position::numbers(position)?;
                 (entries.cast_signed(), (ms, seq))
             }
         };
@@ -272,7 +272,7 @@ impl Exporter<'_, '_, '_> {
             entries += 1;
             greatest = id;
             if run.tree.is_note_due() {
-                run.note(position([entries.cast_unsigned(), id.0, id.1]))?;
+                run.note(position::of_numbers([entries.cast_unsigned(), id.0, id.1]))?;
             }
         }
         let (length, last) =
@@ -394,20 +394,6 @@ fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
         _ => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
     }
-}
-
-/// A position that consists of numbers.
-fn position<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
-    numbers.map(u64::to_be_bytes).concat()
-}
-
-fn numbers<const N: usize>(position: &[u8]) -> Result<[u64; N], ExportError> {
-    <[[u8; 8]; N]>::try_from(position.as_chunks().0).map(|numbers| numbers.map(u64::from_be_bytes)).map_err(
-        |_| {
-            let error = FromSqlError::InvalidBlobSize { expected_size: 8 * N, blob_size: position.len() };
-            rusqlite::Error::from(error).into()
-        },
-    )
 }
 
 fn push_id((ms, seq): (u64, u64), out: &mut Vec<u8>) {
