@@ -54,9 +54,13 @@ fn kill_once(
 }
 
 fn kill_and_resume(inputs: &[&Path], more: &[&str], seed: u64) {
+    kill_and_resume_in(Place::new, inputs, more, seed);
+}
+
+fn kill_and_resume_in(new_place: impl Fn() -> Place, inputs: &[&Path], more: &[&str], seed: u64) {
     let run = undisturbed(inputs, more);
     let mut random = Random(seed);
-    let (mut place, mut killed, mut tries) = (Place::new(), 0, 0);
+    let (mut place, mut killed, mut tries) = (new_place(), 0, 0);
     let finish = |place: &Place| {
         // A run killed after it gave the dump its name has only to tidy up.
         succeed(&mut place.decode(inputs, more));
@@ -70,12 +74,12 @@ fn kill_and_resume(inputs: &[&Path], more: &[&str], seed: u64) {
             killed += 1;
             if killed % 8 == 0 {
                 finish(&place);
-                place = Place::new();
+                place = new_place();
             }
         } else {
             place.assert_holds(&["out"]);
             assert_same_tree(&place.output, &run.tree);
-            place = Place::new();
+            place = new_place();
         }
     }
     if !place.output.exists() || place.beside().exists() {
@@ -91,6 +95,11 @@ fn a_decode_of_a_large_snapshot_killed_again_and_again_ends_with_the_same_bytes(
 #[test]
 fn a_decode_of_a_real_snapshot_killed_again_and_again_ends_with_the_same_bytes() {
     kill_and_resume(&[Path::new(SMALL)], &[], 2);
+}
+
+#[test]
+fn a_decode_on_a_disk_killed_again_and_again_ends_with_the_same_bytes() {
+    kill_and_resume_in(Place::on_disk, &[Path::new(SMALL)], &[], 5);
 }
 
 #[test]

@@ -165,6 +165,11 @@ impl Place {
         Self::of(tempfile::tempdir_in(root).unwrap())
     }
 
+    /// On the file system that everything is built on, which is seldom one in memory.
+    pub fn on_disk() -> Self {
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
     fn of(folder: TempDir) -> Self {
         let (staging, output) = (folder.path().join("s.db"), folder.path().join("out"));
         Self { folder, staging, output }
