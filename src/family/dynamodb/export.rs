@@ -168,7 +168,7 @@ impl Table {
                         let parts = Parts::of(connection, run.large_values, extent, row.get(1)?);
                         let mut length = Length(0);
                         parts.write(Layout::Compact, &mut length)?;
-                        bundle.line(run, length.0, |tree| Ok(parts.write(Layout::Compact, tree)?))?;
+                        bundle.line(run, length.0, |tree| parts.write(Layout::Compact, tree))?;
                     }
                 }
             }
