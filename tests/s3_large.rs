@@ -1,5 +1,7 @@
 //! Objects, manifests, keys and buckets far larger than what is held of them at once.
 
+#![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
+
 mod support;
 
 use ekvsnap_testkit::s3_rows::Part;
