@@ -5,6 +5,7 @@
 
 mod choices;
 pub mod dynamodb;
+mod position;
 pub mod redis;
 pub mod s3;
 pub mod txn;

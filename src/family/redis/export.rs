@@ -14,6 +14,7 @@ use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
+use crate::family::position::{numbers, position};
 use crate::family::wire::Wire;
 use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
@@ -397,19 +398,6 @@ fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
 }
 
 /// A position that consists of numbers.
-fn position<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
-    numbers.map(u64::to_be_bytes).concat()
-}
-
-fn numbers<const N: usize>(position: &[u8]) -> Result<[u64; N], ExportError> {
-    <[[u8; 8]; N]>::try_from(position.as_chunks().0).map(|numbers| numbers.map(u64::from_be_bytes)).map_err(
-        |_| {
-            let error = FromSqlError::InvalidBlobSize { expected_size: 8 * N, blob_size: position.len() };
-            rusqlite::Error::from(error).into()
-        },
-    )
-}
-
 fn push_id((ms, seq): (u64, u64), out: &mut Vec<u8>) {
     push_number(ms, out);
     out.push(b'-');
