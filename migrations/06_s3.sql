@@ -171,7 +171,7 @@ CREATE VIEW s3_orphan AS
 SELECT c.upload, c.part, c.chunk, c.version, 0 AS offloaded, c.length AS bytes, c.length, c.value, c.start, c.source, NULL AS digest
 FROM s3_chunk c
 WHERE NOT EXISTS (
-        SELECT 1 FROM s3_part p JOIN s3_part_chunk s ON s.upload = p.upload AND s.part = p.ordinal
+        SELECT 1 FROM s3_part p INDEXED BY s3_part_by_number JOIN s3_part_chunk s ON s.upload = p.upload AND s.part = p.ordinal
         WHERE p.upload = c.upload AND p.part_no = c.part AND NOT p.offloaded AND p.part_version = c.version
             AND s.chunk = +c.chunk)
     AND NOT EXISTS (SELECT 1 FROM s3_open_upload o WHERE o.id = c.upload)
@@ -179,7 +179,7 @@ UNION ALL
 SELECT r.upload, r.part, r.chunk, r.version, 1, r.size, NULL, NULL, NULL, r.source, r.digest
 FROM s3_chunk_ref r
 WHERE NOT EXISTS (
-        SELECT 1 FROM s3_part p JOIN s3_part_chunk s ON s.upload = p.upload AND s.part = p.ordinal
+        SELECT 1 FROM s3_part p INDEXED BY s3_part_by_number JOIN s3_part_chunk s ON s.upload = p.upload AND s.part = p.ordinal
         WHERE p.upload = r.upload AND p.part_no = r.part AND p.offloaded AND p.chunk_ref_version = r.version
             AND s.chunk = +r.chunk)
     AND NOT EXISTS (SELECT 1 FROM s3_open_upload o WHERE o.id = r.upload);

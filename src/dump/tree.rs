@@ -117,7 +117,7 @@ pub struct Tree {
     in_flight: usize,
     sums: Vec<OwnedSum>,
     /// Bytes handed on since the last note on the file being written.
-    since_note: usize,
+    since_note: u64,
     unfinished: Option<Unfinished>,
 }
 
@@ -145,6 +145,11 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// Bytes of files in it, about.
+    fn length(&self) -> u64 {
+        self.bytes.len() as u64 + self.copied
+    }
+
     fn is_full(&self) -> bool {
         self.bytes.len() >= CHUNK_BYTES || self.files >= CHUNK_FILES || self.copied >= CHUNK_BYTES as u64
     }
@@ -231,7 +236,7 @@ impl Tree {
     /// Has so much been written of a file that it is time for a [`Self::note`]?
     #[inline]
     pub fn is_note_due(&self) -> bool {
-        self.since_note + self.chunk.bytes.len() >= CHUNK_BYTES
+        self.since_note + self.chunk.length() >= CHUNK_BYTES as u64
     }
 
     /// Notes how far the file being written is. `position` says where in its content that is, and comes back with
@@ -324,7 +329,7 @@ impl Tree {
         let writer = self.bound_to.unwrap_or(self.next_writer);
         self.bound_to = self.open.then_some(writer);
         self.next_writer = (writer + 1) % self.writers.len();
-        self.since_note += self.chunk.bytes.len();
+        self.since_note += self.chunk.length();
         let fresh = self.spare.pop().unwrap_or_default();
         let chunk = std::mem::replace(&mut self.chunk, fresh);
         self.content_start = 0;
@@ -509,10 +514,15 @@ impl Folder {
     }
 }
 
-/// Creates a file, `name` being a path below the directory.
-fn create_at(directory: &Arc<Directory>, name: &[u8], last: &mut Option<Folder>) -> io::Result<OwnedFd> {
+/// Opens a file, `name` being a path below the directory; `last` is where the one before was opened.
+fn in_folder(
+    directory: &Arc<Directory>,
+    name: &[u8],
+    last: &mut Option<Folder>,
+    open: impl FnOnce(&OwnedFd, &[u8]) -> Result<OwnedFd, Errno>,
+) -> io::Result<OwnedFd> {
     let Some(slash) = name.iter().rposition(|&byte| byte == b'/') else {
-        return Ok(create(directory.handle().map_err(|error| error.source)?, name)?);
+        return Ok(open(directory.handle().map_err(|error| error.source)?, name)?);
     };
     let (path, name) = (&name[..slash], &name[slash + 1..]);
     let folder = match last {
@@ -523,7 +533,7 @@ fn create_at(directory: &Arc<Directory>, name: &[u8], last: &mut Option<Folder>)
             last.insert(Folder::open(directory, path)?)
         }
     };
-    Ok(create(&folder.handle, name)?)
+    Ok(open(&folder.handle, name)?)
 }
 
 fn write_chunk(
@@ -536,7 +546,7 @@ fn write_chunk(
         match step {
             Step::Create { directory, name } => {
                 let name = &chunk.bytes[name];
-                let file = create_at(&directory, name, folder).map_err(|source| {
+                let file = in_folder(&directory, name, folder, create).map_err(|source| {
                     let path = directory.path.join(String::from_utf8_lossy(name).as_ref());
                     TreeError { path, source }
                 })?;

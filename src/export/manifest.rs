@@ -39,7 +39,6 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
         preserve_sqs_visibility: options.choices.preserve_sqs_visibility,
         include_sqs_side_records: options.choices.include_sqs_side_records,
         rename_s3_collisions: s3 && options.choices.rename_s3_collisions,
-        ..Exclusions::default()
     };
     manifest.dynamodb_layout = options.choices.dynamodb_layout.name().to_owned();
     manifest.decode = Some(decode(report, options, exported));

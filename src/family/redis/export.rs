@@ -14,8 +14,9 @@ use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
+use crate::family::position::{numbers, position};
 use crate::family::wire::Wire;
-use crate::family::{Begun, Export, ExportError, Exported, position};
+use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
 
 /// The only database that elastickv has.
@@ -188,7 +189,7 @@ impl Exporter<'_, '_, '_> {
                 remaining = run.staging.connection().prepare(&elements_sql(of, true))?;
                 match of {
                     Type::List => remaining.query((collection.contents, {
-                        let [seq] = position::numbers(&position)?;
+                        let [seq] = numbers(&position)?;
                         seq.cast_signed()
                     }))?,
                     _ => remaining.query((collection.contents, position))?,
@@ -220,7 +221,7 @@ impl Exporter<'_, '_, '_> {
             }
             if run.tree.is_note_due() {
                 run.note(match of {
-                    Type::List => position::of_numbers([row.get::<_, i64>(1)?.cast_unsigned()]),
+                    Type::List => position([row.get::<_, i64>(1)?.cast_unsigned()]),
                     _ => bytes_of(row.get_ref(0)?)?.to_vec(),
                 })?;
             }
@@ -248,7 +249,7 @@ impl Exporter<'_, '_, '_> {
         let (mut entries, mut greatest) = match &after {
             None => (0, (0, 0)),
             Some(position) => {
-                let [entries, ms, seq] = position::numbers(position)?;
+                let [entries, ms, seq] = numbers(position)?;
                 (entries.cast_signed(), (ms, seq))
             }
         };
@@ -272,7 +273,7 @@ impl Exporter<'_, '_, '_> {
             entries += 1;
             greatest = id;
             if run.tree.is_note_due() {
-                run.note(position::of_numbers([entries.cast_unsigned(), id.0, id.1]))?;
+                run.note(position([entries.cast_unsigned(), id.0, id.1]))?;
             }
         }
         let (length, last) =

@@ -17,14 +17,16 @@ use super::uploads;
 use super::verify::with_blob;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::Directory;
+use crate::family::position::{numbers, position};
 use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Kind, StagingError, U64, Warnings};
 
 const OBJECTS: &str = "SELECT object, upload, etag, size_bytes, last_modified_hlc, content_type, content_encoding, \
      cache_control, content_disposition, user_metadata FROM s3_object WHERE bucket = ? AND NOT damaged ORDER BY object";
 
-const CHUNKS: &str = "SELECT length, value, start, source, digest FROM s3_selected_chunk WHERE upload = ? \
-     ORDER BY part, chunk";
+/// Of an upload, behind a part and a chunk.
+const CHUNKS: &str = "SELECT length, value, start, source, digest, part, chunk FROM s3_selected_chunk \
+     WHERE upload = ? AND (part, chunk) > (?, ?) ORDER BY part, chunk";
 
 /// Buckets, and names under which only chunks are there: those have an id of NULL.
 const BUCKETS: &str = "SELECT id, name, created_at_hlc, owner, region, acl FROM s3_bucket WHERE NOT refused \
@@ -114,10 +116,19 @@ impl Bucket<'_, '_, '_, '_> {
             if let Some(kind) = kind.name() {
                 self.run.note_name(self.folder, key, &path, kind)?;
             }
-            if self.run.begin(self.directory, &path)? != Begun::Written {
-                let mut rows = chunks.query([row.get::<_, i64>(1)?])?;
+            let behind = match self.run.begin(self.directory, &path)? {
+                Begun::Written => None,
+                Begun::Now => Some([-1, -1]),
+                Begun::After(position) => Some(numbers(&position)?.map(u64::cast_signed)),
+            };
+            if let Some([part, chunk]) = behind {
+                let mut rows = chunks.query((row.get::<_, i64>(1)?, part, chunk))?;
                 while let Some(chunk) = rows.next()? {
                     self.chunk(chunk)?;
+                    if self.run.tree.is_note_due() {
+                        let (part, chunk): (i64, i64) = (chunk.get(5)?, chunk.get(6)?);
+                        self.run.note(position([part, chunk].map(i64::cast_unsigned)))?;
+                    }
                 }
                 self.run.tree.end()?;
             }

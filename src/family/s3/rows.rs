@@ -201,7 +201,8 @@ fn chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
     let (upload, rest) = upload(bytes)?;
     let (part, rest) = be64(rest)?;
     let (chunk, rest) = be64(rest)?;
-    let version = if rest.is_empty() { 0 } else { whole(be64(rest))? };
+    // Version 0 is the short form, so that a chunk has one key only.
+    let version = if rest.is_empty() { 0 } else { whole(be64(rest)).filter(|version| *version > 0)? };
     Some(Chunk { upload, part, chunk, version })
 }
 

@@ -34,6 +34,7 @@ pub(super) fn verify(run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
         progress: run.progress,
         warnings: run.warnings,
         buffer: vec![0; READ_BYTES],
+        any_damaged: false,
     };
     let mut query = connection.prepare(
         "SELECT o.upload, o.etag, o.size_bytes, o.parts, b.name, o.object FROM s3_bucket b \
@@ -50,11 +51,13 @@ pub(super) fn verify(run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
         };
         checks.object(&object, &mut parts, &mut chunks)?;
     }
-    connection.execute(
-        "UPDATE s3_object SET damaged = 1 WHERE upload IN \
-         (SELECT upload FROM s3_fault WHERE kind NOT IN ('s3_md5_mismatch', 's3_chunk_count_mismatch'))",
-        [],
-    )?;
+    if checks.any_damaged {
+        connection.execute(
+            "UPDATE s3_object SET damaged = 1 WHERE upload IN \
+             (SELECT upload FROM s3_fault WHERE kind NOT IN ('s3_md5_mismatch', 's3_chunk_count_mismatch'))",
+            [],
+        )?;
+    }
     Ok(())
 }
 
@@ -134,6 +137,7 @@ struct Checks<'a, 'c> {
     progress: &'a dyn Progress,
     warnings: &'a mut Warnings,
     buffer: Vec<u8>,
+    any_damaged: bool,
 }
 
 impl Checks<'_, '_> {
@@ -181,6 +185,7 @@ impl Checks<'_, '_> {
             self.fault(Kind::S3SizeMismatch, object, None, None, detail)?;
         }
         if !whole {
+            self.any_damaged = true;
             return Ok(());
         }
         let (sum, what) = match (md5_of(object.etag).and(last), composite) {

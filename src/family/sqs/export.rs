@@ -22,7 +22,8 @@ use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::{NameKind, push_directory_name, push_fallback, push_file_name};
 use crate::dump::push_hex;
 use crate::dump::tree::{Directory, Tree};
-use crate::family::{Begun, Export, ExportError, Exported, position};
+use crate::family::position::{numbers, position};
+use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
 
 /// The folder of the family, which is also the scope of its KEYMAP.
@@ -189,7 +190,7 @@ impl Exporter<'_, '_, '_> {
                 written = match self.run.begin(directory, NAME.as_bytes())? {
                     Begun::Now => 0,
                     Begun::After(position) => {
-                        let [messages] = position::numbers(&position)?;
+                        let [messages] = numbers(&position)?;
                         messages
                     }
                     Begun::Written => {
@@ -242,7 +243,7 @@ impl Exporter<'_, '_, '_> {
             self.run.tree.spill()?;
             (self.run.written)(self.run.tree, 1)?;
             if self.run.tree.is_note_due() {
-                self.run.note(position::of_numbers([count]))?;
+                self.run.note(position([count]))?;
             }
         }
         if count > 0 {

@@ -2,7 +2,8 @@ use super::*;
 
 fn path(object: &[u8], offloaded: bool, upload_id: &[u8]) -> String {
     let mut out = Vec::new();
-    push_path(object, 1, offloaded, upload_id, [1, 0, 9], &mut out);
+    let upload = Upload { bucket: b"b", generation: 1, object, upload_id };
+    upload.push_path(offloaded, [1, 0, 9], &mut out);
     String::from_utf8(out).unwrap()
 }
 

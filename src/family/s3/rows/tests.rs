@@ -91,6 +91,13 @@ fn vector_7_is_malformed_and_so_is_every_key_that_is_not_used_up() {
 }
 
 #[test]
+fn a_chunk_of_version_0_has_one_key_only() {
+    let key = kit::Upload { bucket: b"b", generation: 1, object: b"o", id: b"u" }.chunk_key(1, 2, 0);
+    assert!(decode(&key).is_ok());
+    assert_eq!(decode(&[&key[..], &[0; 8]].concat()), Err(Malformed("an S3 chunk")));
+}
+
+#[test]
 fn a_digest_is_64_lower_case_digits() {
     let key = kit::chunkblob_key(&[0xab; 32]);
     assert_eq!(decode(&key), Ok(Record::ChunkBlob { digest: [0xab; 32] }));
