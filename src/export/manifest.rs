@@ -17,12 +17,9 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
     manifest.cluster_id.clone_from(&options.cluster_id);
     manifest.snapshot_index = first.and_then(|source| source.snapshot_index).unwrap_or(0);
     manifest.last_commit_ts = report.last_commit_ts().0;
-    // An adapter that was asked for and holds nothing is there, and empty. One whose rows are not read yet is not
-    // there: nobody knows what it holds.
-    let scopes = |adapter: &str| match exported.iter().find(|(name, _)| *name == adapter) {
-        Some((_, done)) => Some(done.scopes.clone()),
-        None => (report.adapters.iter().any(|name| name == adapter) && report.visible_rows(adapter) == 0)
-            .then(Vec::new),
+    // An adapter that was asked for and holds nothing is there, and empty.
+    let scopes = |adapter: &str| {
+        exported.iter().find(|(name, _)| *name == adapter).map(|(_, done)| done.scopes.clone())
     };
     manifest.adapters = Adapters {
         dynamodb: scopes("dynamodb").map(|tables| DynamoDb { tables }),

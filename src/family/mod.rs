@@ -32,7 +32,7 @@ const COPY_BYTES: usize = 64 << 10;
 /// Every family there is.
 pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &sqs::Sqs, &txn::Txn];
 
-/// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
+/// The adapters a node can speak, in the order of the manifest.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
 
 /// The family of this name.

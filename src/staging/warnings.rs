@@ -43,7 +43,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Rows of a family that this version does not read: they are counted, but not in the dump.
+    /// Visible rows of the filesystem adapter, which has no format yet: they are counted, but not in the dump.
     FamilyNotRead = "family_not_read", incomplete;
     /// The file has no CRC-32C footer, so its integrity is not verified.
     NoFooter = "no_footer";
