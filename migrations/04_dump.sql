@@ -18,6 +18,7 @@ CREATE TABLE dump_unfinished_file (
 CREATE TABLE dump_keymap (
     scope    TEXT NOT NULL,                 -- folder that gets the KEYMAP.jsonl
     original BLOB NOT NULL,
-    encoded  TEXT NOT NULL,
+    encoded  TEXT NOT NULL,                 -- below the folder
+    kind     TEXT NOT NULL,                 -- how the name came about
     PRIMARY KEY (scope, original)
 ) STRICT, WITHOUT ROWID;

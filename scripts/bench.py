@@ -36,7 +36,7 @@ RELEASE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "r
 EKVSNAP = [RELEASE / "ekvsnap", "--quiet"]
 DOCUMENT, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 
-# Scenario and size. A string, churn key or item is a file, so fewer of them say the same.
+# Scenario and size. A string, churn key or item is a file, so fewer of them say the same; an S3 object has 8 MiB.
 SCENARIOS = {
     "strings": 200_000,
     "blobs": 500,
@@ -46,6 +46,8 @@ SCENARIOS = {
     "lists": 2_000_000,
     "churn": 200_000,
     "dynamodb": 200_000,
+    "s3": 256,
+    "sqs": 1_000_000,
 }
 SCALED, TIMES = ["hashes", "zset", "streams", "lists"], 10
 # Rows of the file, for scenarios of which rows a second are asked.
@@ -54,6 +56,7 @@ ROWS_PER_KEY = {"churn": 12}
 BARS = {
     "strings": ("decode", "tar", 1.0),
     "blobs": ("decode", "copy", 1.3),
+    "s3": ("decode", "copy", 1.3),
     "hashes": ("load + export", "floor", 1.25),
     "zset": ("load + export", "floor", 1.25),
 }

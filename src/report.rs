@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use serde::{Serialize, Serializer};
 
-use crate::family::{ADAPTERS, FAMILIES, named};
+use crate::family::{ADAPTERS, FAMILIES};
 use crate::snapshot::{Class, Hlc, Verdict};
 use crate::staging::{Kind, Staging, StagingError, U64, Warnings};
 
@@ -78,6 +78,13 @@ pub struct WarningReport {
     pub means_incomplete: bool,
     /// The first few.
     pub samples: Vec<String>,
+}
+
+impl WarningReport {
+    fn new(kind: Kind, count: u64, samples: Vec<String>) -> Self {
+        let (meaning, means_incomplete) = (kind.meaning(), kind.means_incomplete());
+        Self { kind: kind.name(), count, meaning, means_incomplete, samples }
+    }
 }
 
 /// In JSON, names are fields.
@@ -165,25 +172,20 @@ impl Report {
             unfinished_export,
             warnings: warnings
                 .iter()
-                .map(|(kind, warning)| WarningReport {
-                    kind: kind.name(),
-                    count: warning.count,
-                    meaning: kind.meaning(),
-                    means_incomplete: kind.means_incomplete(),
-                    samples: warning.samples.clone(),
-                })
+                .map(|(kind, warning)| WarningReport::new(kind, warning.count, warning.samples.clone()))
                 .collect(),
         })
+    }
+
+    /// Adds a kind of warning that only an export knows of.
+    pub fn add_warning(&mut self, kind: Kind, count: u64, samples: Vec<String>) {
+        self.warnings.push(WarningReport::new(kind, count, samples));
+        self.warnings.sort_by_key(|warning| warning.kind);
     }
 
     /// The greatest commit timestamp of the files.
     pub fn last_commit_ts(&self) -> Hlc {
         Hlc(self.sources.iter().map(|source| source.last_commit_ts).max().unwrap_or(0))
-    }
-
-    /// The visible rows of one class.
-    pub fn visible_rows(&self, class: &str) -> u64 {
-        visible_rows(&self.classes, class)
     }
 
     /// Does a warning mean that a dump of these adapters is not whole?
@@ -192,19 +194,15 @@ impl Report {
     }
 }
 
-/// Adapters that were asked for, have visible rows, and are not read by this version.
+/// Rows of the filesystem adapter have no family yet: whoever wants everything lacks them.
 fn note_unread(classes: &[ClassReport], adapters: &[String], warnings: &mut Warnings) {
-    for adapter in ADAPTERS.iter().filter(|name| adapters.iter().any(|asked| asked == *name)) {
-        if named(adapter).is_none() {
-            let rows = visible_rows(classes, adapter);
-            warnings.add_many(Kind::FamilyNotRead, rows, [format!("{adapter}: {rows} rows")]);
-        }
+    if ADAPTERS.iter().all(|adapter| adapters.iter().any(|asked| asked == adapter)) {
+        let class = Class::Internal.name();
+        let report = classes.iter().filter(|report| report.class == class);
+        let visible = report.flat_map(|report| &report.verdicts).filter(|(of, _)| *of == Verdict::Visible.name());
+        let rows = visible.map(|(_, rows)| rows).sum();
+        warnings.add_many(Kind::FamilyNotRead, rows, [format!("{class}: {rows} rows")]);
     }
-}
-
-fn visible_rows(classes: &[ClassReport], class: &str) -> u64 {
-    let verdicts = classes.iter().filter(|report| report.class == class).flat_map(|report| &report.verdicts);
-    verdicts.filter(|(verdict, _)| *verdict == Verdict::Visible.name()).map(|(_, rows)| rows).sum()
 }
 
 fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {

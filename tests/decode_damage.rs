@@ -29,6 +29,7 @@ use tempfile::TempDir;
 
 const SMALL: &str = "tests/fixtures/redis-small/00000000000002ef.fsm";
 const LEGACY: &str = "tests/fixtures/redis-legacy/0000000000000097.fsm";
+const QUEUES: &str = "tests/fixtures/sqs-small/0000000000000353.fsm";
 
 /// Where the rows of these files begin: header, magic and timestamp stand before.
 const ROWS_AT: usize = 32;
@@ -127,7 +128,7 @@ fn row_boundaries(file: &[u8]) -> Vec<usize> {
 
 #[test]
 fn a_snapshot_cut_anywhere_is_refused_or_said_to_be_incomplete() {
-    for (file, samples) in [(SMALL, 40), (LEGACY, 40)] {
+    for (file, samples) in [(SMALL, 40), (LEGACY, 40), (QUEUES, 20)] {
         let (file, whole) = whole(file);
         let boundaries = row_boundaries(&file);
         on_all_cores(&sweep(file.len(), samples), |length, folder| {
@@ -159,7 +160,7 @@ fn a_snapshot_cut_between_two_rows_is_said_to_be_incomplete() {
 
 #[test]
 fn a_snapshot_with_one_changed_byte_is_refused_or_said_to_be_incomplete() {
-    for (file, samples) in [(SMALL, 40), (LEGACY, 40)] {
+    for (file, samples) in [(SMALL, 40), (LEGACY, 40), (QUEUES, 20)] {
         let (file, whole) = whole(file);
         on_all_cores(&sweep(file.len(), samples), |at, folder| {
             for change in [0xff, 1 << (at % 8)] {
@@ -193,7 +194,7 @@ fn a_changed_byte_under_a_mended_checksum_panics_nowhere_and_loses_no_row() {
     let templates = scratch();
     let template = templates.path().join("empty.db");
     Staging::create(&template).unwrap().close().unwrap();
-    for (file, samples) in [(SMALL, 150), (LEGACY, 150)] {
+    for (file, samples) in [(SMALL, 150), (LEGACY, 150), (QUEUES, 250)] {
         let file = fs::read(file).unwrap();
         let boundaries = row_boundaries(&file);
         let rows = file.len() - 4 - ROWS_AT;

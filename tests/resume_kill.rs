@@ -108,6 +108,23 @@ fn a_decode_of_two_groups_killed_again_and_again_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_decode_of_objects_killed_again_and_again_ends_with_the_same_bytes() {
+    let more = ["--include-orphans", "--include-incomplete-uploads"];
+    kill_and_resume(&[objects(), Path::new(S3_SMALL)], &more, 5);
+}
+
+#[test]
+fn a_decode_of_a_nodes_queues_killed_again_and_again_ends_with_the_same_bytes() {
+    let everything = ["--include-sqs-side-records", "--preserve-sqs-visibility"];
+    kill_and_resume(&[Path::new(QUEUES)], &everything, 5);
+}
+
+#[test]
+fn a_decode_of_one_long_queue_killed_again_and_again_ends_with_the_same_bytes() {
+    kill_and_resume(&[long_queue()], &["--include-sqs-side-records"], 6);
+}
+
+#[test]
 fn a_self_contained_load_killed_again_and_again_ends_with_the_same_dump() {
     let run = undisturbed(&[large()], &["--threads", "1"]);
     let mut random = Random(4);

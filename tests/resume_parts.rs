@@ -4,7 +4,6 @@
 
 mod decode_support;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -15,7 +14,7 @@ use ekvsnap::dump::target::Target;
 use ekvsnap::error::Error;
 use ekvsnap::export::export;
 use ekvsnap::load::{LoadOptions, load};
-use ekvsnap::progress::{Phase, Progress, Silent};
+use ekvsnap::progress::{Progress, Silent};
 use ekvsnap::staging::Staging;
 use ekvsnap_testkit::redis_rows::*;
 use ekvsnap_testkit::sorted::SortedSnapshot;
@@ -61,29 +60,6 @@ fn snapshot(path: &Path) {
     put(blob_key(Blob::Stream, b"blob"), stream_blob(entries));
     let snapshot = SortedSnapshot::new(9).versions(&rows);
     snapshot.write_to(File::create(path).unwrap()).unwrap();
-}
-
-/// Stops a run when it asks for the nth time whether it should.
-struct Stop {
-    at: usize,
-    asked: Cell<usize>,
-}
-
-impl Stop {
-    fn at(at: usize) -> Self {
-        Self { at, asked: Cell::new(0) }
-    }
-}
-
-impl Progress for Stop {
-    fn begin(&self, _: Phase, _: Option<u64>) {
-        self.asked.set(0);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        self.asked.set(self.asked.get() + 1);
-        self.asked.get() >= self.at
-    }
 }
 
 struct Staged {

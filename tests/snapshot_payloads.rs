@@ -53,6 +53,35 @@ fn a_payload_of_any_length_comes_whole() {
 }
 
 #[test]
+fn of_a_node_local_key_every_version_with_a_value_comes_whatever_counts() {
+    let key = "!s3|chunkblob|00";
+    let versions = [
+        Version::put(key, 30, payload(100_000, 30)),
+        Version::tombstone(key, 25),
+        Version::put(key, 20, payload(5, 20)),
+        Version::expiring(key, 10, 11, payload(40_000, 10)),
+        Version::put("!s3|chunkref|00", 30, *b"newer"),
+        Version::put("!s3|chunkref|00", 10, *b"older"),
+    ];
+    for file in both(&versions) {
+        let seen = seen(&file, Some(29));
+        let mut local: Vec<_> = seen.rows.iter().filter(|row| row.user_key == key.as_bytes()).collect();
+        local.sort_by_key(|row| std::cmp::Reverse(row.commit_ts));
+        let expected = [&versions[0], &versions[2], &versions[3]];
+        assert!(
+            local
+                .iter()
+                .map(|row| (row.commit_ts, &row.payload))
+                .eq(expected.iter().map(|version| (version.commit_ts, &version.payload)))
+        );
+        assert_eq!(seen.rows.len(), 4);
+        assert_eq!(seen.rows[3].payload, b"older");
+        let verdicts = Verdict::ALL.map(|verdict| seen.count(verdict));
+        assert_eq!(verdicts, [1, 2, 1, 0, 2]);
+    }
+}
+
+#[test]
 fn a_large_payload_that_is_not_visible_gives_no_row() {
     let large = |ts: u64| Version::put("k", ts, payload(100_000, ts));
     let deleted = [large(1), large(3), Version::tombstone("k", 4), large(2)];

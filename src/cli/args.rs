@@ -171,9 +171,20 @@ pub struct ExportArgs {
     #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "What to write")]
     scopes: Vec<(String, String)>,
 
-    /// Leave out Redis keys whose expiry had passed when the snapshot was taken
+    /// Leave out Redis keys whose expiry had passed when the snapshot was taken, and SQS messages whose retention had
+    /// been over for ten seconds
     #[arg(long, help_heading = "What to write")]
     drop_expired: bool,
+
+    /// Keep the state of SQS messages: when each becomes visible, how often it was received, its receipt token.
+    /// Otherwise all of them are written as never received and visible at once
+    #[arg(long, help_heading = "What to write")]
+    preserve_sqs_visibility: bool,
+
+    /// Write what SQS keeps beside messages, too, as raw rows in `_internals/side_records.jsonl`: indexes, FIFO
+    /// deduplication windows, group locks, sequence numbers, purged generations. Deleted queues get a folder `*.orphan`
+    #[arg(long, help_heading = "What to write")]
+    include_sqs_side_records: bool,
 
     /// DynamoDB items as one file each, or many to a file, one per line
     #[arg(
@@ -189,6 +200,23 @@ pub struct ExportArgs {
     /// Default: 64MiB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "What to write")]
     dynamodb_bundle_size: Option<ByteSize>,
+
+    /// Leave out S3 objects whose key cannot be a path here (`..`, `a//b`, names too long, names taken), and exit with
+    /// status 1. Otherwise they are written under another name, and the bucket's KEYMAP.jsonl says which key it is
+    #[arg(long, help_heading = "What to write")]
+    no_rename_collisions: bool,
+
+    /// Rename such objects; this is what happens without any option
+    #[arg(long, conflicts_with = "no_rename_collisions", help_heading = "What to write")]
+    rename_collisions: bool,
+
+    /// Write down S3 multipart uploads that were begun and not finished, as `_incomplete_uploads/records.jsonl`
+    #[arg(long, help_heading = "What to write")]
+    include_incomplete_uploads: bool,
+
+    /// Write S3 chunks that belong to no object, below `_orphans`: what overwriting, deleting and aborting left behind
+    #[arg(long, help_heading = "What to write")]
+    include_orphans: bool,
 
     /// Name of the cluster, for the manifest
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true, help_heading = "Manifest")]
@@ -238,7 +266,15 @@ impl ExportArgs {
         Ok(ekvsnap::export::ExportOptions {
             adapters,
             scopes: self.scopes.clone(),
-            choices: Choices { drop_expired: self.drop_expired, dynamodb_layout },
+            choices: Choices {
+                drop_expired: self.drop_expired,
+                dynamodb_layout,
+                rename_s3_collisions: !self.no_rename_collisions,
+                include_incomplete_uploads: self.include_incomplete_uploads,
+                include_orphans: self.include_orphans,
+                preserve_sqs_visibility: self.preserve_sqs_visibility,
+                include_sqs_side_records: self.include_sqs_side_records,
+            },
             cluster_id: self.cluster_id.clone(),
             elastickv_version: self.elastickv_version.clone(),
             wall_time: self.wall_time()?,

@@ -150,13 +150,13 @@ fn describe_rows(text: &mut String, report: &Report) {
 
 fn describe_keys(text: &mut String, report: &Report) {
     if report.families.iter().all(|family| family.keys == 0) {
-        text.push_str("keys      0\n");
+        text.push_str("keys      none\n");
     }
     for family in report.families.iter().filter(|family| family.keys > 0) {
         let kinds: Vec<String> =
             family.kinds.iter().map(|(kind, keys)| format!("{} {kind}", HumanCount(*keys))).collect();
-        let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-        let _ = writeln!(text, "keys      {} {}{kinds}", HumanCount(family.keys), family.family);
+        let (keys, kinds) = (HumanCount(family.keys), kinds.join(", "));
+        let _ = writeln!(text, "keys      {keys} {} ({kinds})", family.family);
     }
     if report.quarantined_rows > 0 {
         let _ = writeln!(text, "          {} rows quarantined", HumanCount(report.quarantined_rows));

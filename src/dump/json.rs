@@ -37,6 +37,18 @@ pub fn push_string(text: &str, markup: Markup, out: &mut Vec<u8>) {
     cannot_fail(write_escaped(text, Escapes { markup, quotes: true }, out));
 }
 
+/// Appends bytes that should be text as a JSON string: `\ufffd` for every byte that is no UTF-8.
+pub fn push_text(bytes: &[u8], markup: Markup, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for chunk in bytes.utf8_chunks() {
+        cannot_fail(write_escaped(chunk.valid(), Escapes { markup, quotes: false }, out));
+        for _ in chunk.invalid() {
+            out.extend_from_slice(br"\ufffd");
+        }
+    }
+    out.push(b'"');
+}
+
 /// Appends a binary-safe value: a string if `bytes` are valid UTF-8, else `{"base64":"…"}`.
 #[inline]
 pub fn push_value(bytes: &[u8], layout: Layout, markup: Markup, out: &mut Vec<u8>) {
@@ -144,7 +156,7 @@ pub fn write_value_from(
 }
 
 /// Appends base64url without padding and without quotes.
-pub(super) fn push_base64url(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn push_base64url(bytes: &[u8], out: &mut Vec<u8>) {
     cannot_fail(write!(out, "{}", Base64Display::new(bytes, &URL_SAFE_NO_PAD)));
 }
 

@@ -14,7 +14,7 @@ pub mod tree;
 pub mod ttl_list;
 
 /// Appends two lower-case hex digits per byte.
-fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend(
         bytes.iter().flat_map(|&byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),

@@ -117,7 +117,7 @@ pub struct Tree {
     in_flight: usize,
     sums: Vec<OwnedSum>,
     /// Bytes handed on since the last note on the file being written.
-    since_note: usize,
+    since_note: u64,
     unfinished: Option<Unfinished>,
 }
 
@@ -145,6 +145,11 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// Bytes of files in it, about.
+    fn length(&self) -> u64 {
+        self.bytes.len() as u64 + self.copied
+    }
+
     fn is_full(&self) -> bool {
         self.bytes.len() >= CHUNK_BYTES || self.files >= CHUNK_FILES || self.copied >= CHUNK_BYTES as u64
     }
@@ -193,15 +198,22 @@ impl Tree {
     /// # Errors
     /// It cannot be made, or a symbolic link stands in its place.
     pub fn directory(&self, path: &str) -> Result<Arc<Directory>, TreeError> {
-        let mut directory = Arc::clone(&self.root);
-        for name in path.split('/').filter(|name| !name.is_empty()) {
-            directory = directory.child(name);
-        }
+        let directory = self.lazy_directory(path);
         directory.handle()?;
         Ok(directory)
     }
 
-    /// Begins a file. Its name must be a single plain segment.
+    /// The directory at a path of plain names below the root, made with its first file.
+    pub fn lazy_directory(&self, path: &str) -> Arc<Directory> {
+        let mut directory = Arc::clone(&self.root);
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            directory = directory.child(name);
+        }
+        directory
+    }
+
+    /// Begins a file. Its name is a single plain segment, or a path of such below the directory, with `/`; directories
+    /// on that path are made by the writer when it comes to the file, and none but the last stays open.
     pub fn begin(&mut self, directory: &Arc<Directory>, name: &[u8]) {
         let start = self.chunk.bytes.len();
         self.chunk.bytes.extend_from_slice(name);
@@ -224,7 +236,7 @@ impl Tree {
     /// Has so much been written of a file that it is time for a [`Self::note`]?
     #[inline]
     pub fn is_note_due(&self) -> bool {
-        self.since_note + self.chunk.bytes.len() >= CHUNK_BYTES
+        self.since_note + self.chunk.length() >= CHUNK_BYTES as u64
     }
 
     /// Notes how far the file being written is. `position` says where in its content that is, and comes back with
@@ -317,7 +329,7 @@ impl Tree {
         let writer = self.bound_to.unwrap_or(self.next_writer);
         self.bound_to = self.open.then_some(writer);
         self.next_writer = (writer + 1) % self.writers.len();
-        self.since_note += self.chunk.bytes.len();
+        self.since_note += self.chunk.length();
         let fresh = self.spare.pop().unwrap_or_default();
         let chunk = std::mem::replace(&mut self.chunk, fresh);
         self.content_start = 0;
@@ -385,9 +397,9 @@ impl Writer {
         let (chunks, queue) = sync_channel::<Chunk>(QUEUE);
         let finished = Obituary { finished, root: root.to_owned() };
         let thread = std::thread::spawn(move || {
-            let mut open = None;
+            let (mut open, mut folder) = (None, None);
             for mut chunk in queue {
-                if let Err(error) = write_chunk(&mut chunk, &mut open) {
+                if let Err(error) = write_chunk(&mut chunk, &mut open, &mut folder) {
                     chunk.failed = Some(error);
                 }
                 if finished.finished.send(chunk).is_err() {
@@ -459,14 +471,85 @@ impl OpenFile {
     }
 }
 
-fn write_chunk(chunk: &mut Chunk, open: &mut Option<OpenFile>) -> Result<(), TreeError> {
+/// The directory that a writer was in last, of those that it makes itself: files come sorted by their path, so the next
+/// one mostly goes there, too.
+struct Folder {
+    base: Arc<Directory>,
+    path: Vec<u8>,
+    handle: OwnedFd,
+}
+
+impl Folder {
+    /// The directory at a path of plain names below `base`, made if it is not there.
+    fn open(base: &Arc<Directory>, path: &[u8]) -> io::Result<Self> {
+        let mut handle: Option<OwnedFd> = None;
+        for name in path.split(|&byte| byte == b'/') {
+            if matches!(name, b"" | b"." | b"..") {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a segment of the path is no name"));
+            }
+            let parent = match &handle {
+                Some(handle) => handle,
+                None => base.handle().map_err(|error| error.source)?,
+            };
+            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let opened = match openat(parent, name, flags, Mode::empty()) {
+                Err(Errno::NOENT) => {
+                    match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+                        // Another writer may have been faster.
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                    openat(parent, name, flags, Mode::empty())?
+                }
+                opened => opened?,
+            };
+            handle = Some(opened);
+        }
+        let handle = handle.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { base: Arc::clone(base), path: path.to_vec(), handle })
+    }
+
+    fn is(&self, base: &Arc<Directory>, path: &[u8]) -> bool {
+        Arc::ptr_eq(&self.base, base) && self.path == path
+    }
+}
+
+/// Opens a file, `name` being a path below the directory; `last` is where the one before was opened.
+fn in_folder(
+    directory: &Arc<Directory>,
+    name: &[u8],
+    last: &mut Option<Folder>,
+    open: impl FnOnce(&OwnedFd, &[u8]) -> Result<OwnedFd, Errno>,
+) -> io::Result<OwnedFd> {
+    let Some(slash) = name.iter().rposition(|&byte| byte == b'/') else {
+        return Ok(open(directory.handle().map_err(|error| error.source)?, name)?);
+    };
+    let (path, name) = (&name[..slash], &name[slash + 1..]);
+    let folder = match last {
+        Some(folder) if folder.is(directory, path) => folder,
+        _ => {
+            // Closed before another is opened.
+            *last = None;
+            last.insert(Folder::open(directory, path)?)
+        }
+    };
+    Ok(open(&folder.handle, name)?)
+}
+
+fn write_chunk(
+    chunk: &mut Chunk,
+    open: &mut Option<OpenFile>,
+    folder: &mut Option<Folder>,
+) -> Result<(), TreeError> {
     // Drained, so that a directory is closed with its last file and not with the chunk.
     for step in chunk.steps.drain(..) {
         match step {
             Step::Create { directory, name } => {
                 let name = &chunk.bytes[name];
-                let file = create(directory.handle()?, name)
-                    .map_err(failed(&directory.path.join(String::from_utf8_lossy(name).as_ref())))?;
+                let file = in_folder(&directory, name, folder, create).map_err(|source| {
+                    let path = directory.path.join(String::from_utf8_lossy(name).as_ref());
+                    TreeError { path, source }
+                })?;
                 *open = Some(OpenFile {
                     file: file.into(),
                     directory,
@@ -549,6 +632,53 @@ mod tests {
         setrlimit(Resource::Nofile, limit).unwrap();
         assert_eq!(written, 3000);
         assert_eq!(std::fs::read(root.path().join("a/b/2999/file")).unwrap(), b"content");
+    }
+
+    #[test]
+    fn a_path_of_names_is_made_on_the_way_and_leads_nowhere_else() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
+        let write = |name: &[u8]| {
+            let mut tree = Tree::new(root.path(), 2).unwrap();
+            let directory = tree.directory("").unwrap();
+            tree.begin(&directory, name);
+            tree.content().extend_from_slice(b"content");
+            let ended = tree.end().and_then(|()| tree.settle());
+            let mut paths = Vec::new();
+            tree.drain_sums(|sum| paths.push(sum.path.to_vec()));
+            ended.map(|()| paths)
+        };
+        assert_eq!(write(b"a/b/c").unwrap(), [b"a/b/c"]);
+        assert_eq!(write(b"a/b/d/\xff").unwrap(), [b"a/b/d/\xff"]);
+        assert_eq!(std::fs::read(root.path().join("a/b/c")).unwrap(), b"content");
+        for name in
+            [&b"../x"[..], b"a/../x", b"a//x", b"/x", b"./x", b"link/x", b"a/b/c/x", b"a/b", b"a/b/", b"a/.."]
+        {
+            assert!(write(name).is_err(), "{}", name.escape_ascii());
+        }
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn extents_and_content_of_one_file_follow_each_other() {
+        let root = tempfile::tempdir().unwrap();
+        let source = root.path().join("source");
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
+        std::fs::write(&source, &bytes).unwrap();
+        let source = Arc::new(File::open(source).unwrap());
+        let mut tree = Tree::new(root.path(), 2).unwrap();
+        let directory = tree.directory("").unwrap();
+        tree.begin(&directory, b"file");
+        tree.copy(&source, 5, 1_000_000).unwrap();
+        tree.content().extend_from_slice(b"between");
+        tree.copy(&source, 2_000_000, 900_000).unwrap();
+        tree.copy(&source, 0, 3).unwrap();
+        tree.end().unwrap();
+        tree.settle().unwrap();
+        let expected = [&bytes[5..1_000_005], b"between", &bytes[2_000_000..2_900_000], &bytes[..3]].concat();
+        assert!(std::fs::read(root.path().join("file")).unwrap() == expected);
+        tree.drain_sums(|sum| assert_eq!(sum.sha256, <[u8; 32]>::from(Sha256::digest(&expected))));
     }
 
     #[test]

@@ -17,12 +17,9 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
     manifest.cluster_id.clone_from(&options.cluster_id);
     manifest.snapshot_index = first.and_then(|source| source.snapshot_index).unwrap_or(0);
     manifest.last_commit_ts = report.last_commit_ts().0;
-    // An adapter that was asked for and holds nothing is there, and empty. One whose rows are not read yet is not
-    // there: nobody knows what it holds.
-    let scopes = |adapter: &str| match exported.iter().find(|(name, _)| *name == adapter) {
-        Some((_, done)) => Some(done.scopes.clone()),
-        None => (report.adapters.iter().any(|name| name == adapter) && report.visible_rows(adapter) == 0)
-            .then(Vec::new),
+    // An adapter that was asked for and holds nothing is there, and empty.
+    let scopes = |adapter: &str| {
+        exported.iter().find(|(name, _)| *name == adapter).map(|(_, done)| done.scopes.clone())
     };
     manifest.adapters = Adapters {
         dynamodb: scopes("dynamodb").map(|tables| DynamoDb { tables }),
@@ -33,7 +30,13 @@ pub(super) fn manifest(report: &Report, options: &ExportOptions, exported: &[(&s
         sqs: scopes("sqs").map(|queues| Sqs { queues }),
     };
     let s3 = options.adapters.iter().any(|adapter| adapter == "s3");
-    manifest.exclusions = Exclusions { rename_s3_collisions: s3, ..Exclusions::default() };
+    manifest.exclusions = Exclusions {
+        include_incomplete_uploads: options.choices.include_incomplete_uploads,
+        include_orphans: options.choices.include_orphans,
+        preserve_sqs_visibility: options.choices.preserve_sqs_visibility,
+        include_sqs_side_records: options.choices.include_sqs_side_records,
+        rename_s3_collisions: s3 && options.choices.rename_s3_collisions,
+    };
     manifest.dynamodb_layout = options.choices.dynamodb_layout.name().to_owned();
     manifest.decode = Some(decode(report, options, exported));
     manifest

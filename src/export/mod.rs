@@ -104,7 +104,7 @@ fn write(
     options: &ExportOptions,
     progress: &dyn Progress,
 ) -> Result<Dumped, Error> {
-    let report = report(staging, options)?;
+    let mut report = report(staging, options)?;
     if !report.complete {
         return Err(StagingError::Incomplete(staging.path().to_owned()).into());
     }
@@ -151,6 +151,9 @@ fn write(
             unfinished: &mut left.unfinished,
             written: &mut written,
         })?;
+        for (kind, warning) in done.warnings.iter() {
+            report.add_warning(kind, warning.count, warning.samples.clone());
+        }
         exported.push((adapter, done));
     }
     write_keymaps(connection, &mut tree)?;
@@ -205,12 +208,12 @@ fn dumped(
 }
 
 fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {
-    let mut query =
-        connection.prepare("SELECT scope, encoded, original FROM dump_keymap ORDER BY scope, original")?;
+    let mut query = connection
+        .prepare("SELECT scope, encoded, original, kind FROM dump_keymap ORDER BY scope, original")?;
     let mut rows = query.query([])?;
     let mut scope = String::new();
     while let Some(row) = rows.next()? {
-        let (here, encoded): (String, String) = (row.get(0)?, row.get(1)?);
+        let (here, encoded, kind): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(3)?);
         if here != scope {
             if !scope.is_empty() {
                 tree.end()?;
@@ -220,7 +223,7 @@ fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> 
             scope = here;
         }
         let original = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        keymap::push_line(encoded.as_bytes(), original, tree.content());
+        keymap::push_line(&encoded, original, &kind, tree.content());
         tree.spill()?;
     }
     if !scope.is_empty() {

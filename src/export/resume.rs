@@ -20,7 +20,7 @@ use crate::dump::target::{DirectoryId, PartialDump, plain, tidy_up};
 use crate::dump::tree::{Tree, Unfinished};
 use crate::error::Error;
 use crate::family::{ADAPTERS, ExportError, Exported};
-use crate::staging::{Boot, BulkInsert, Cell, Conflict, Staging, StagingError, Table};
+use crate::staging::{Boot, BulkInsert, Cell, Conflict, Kind, Staging, StagingError, Table};
 
 /// Facts about an export. Of plan and finished at most one is there.
 const PLAN: &str = "export_plan";
@@ -225,7 +225,15 @@ pub fn published(
     {
         return Ok(None);
     }
-    let report = super::report(staging, options)?;
+    let mut report = super::report(staging, options)?;
+    for (kind, count) in manifest.decode.iter().flat_map(|decode| &decode.warnings.0) {
+        // What that run found while it exported; its examples are gone.
+        if !report.warnings.iter().any(|known| known.kind == kind)
+            && let Some(kind) = Kind::from_name(kind)
+        {
+            report.add_warning(kind, *count, Vec::new());
+        }
+    }
     Ok(Some(dumped(staging, options, exported_in(&manifest), report, checksums)?))
 }
 
@@ -246,7 +254,7 @@ fn exported_in(manifest: &Manifest) -> Vec<(&'static str, Exported)> {
         .into_iter()
         .filter_map(|adapter| {
             let (keys, scopes) = (keys(adapter)?, scopes(adapter).unwrap_or_default());
-            Some((adapter, Exported { keys, scopes }))
+            Some((adapter, Exported { keys, scopes, ..Exported::default() }))
         })
         .collect()
 }

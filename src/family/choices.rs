@@ -3,12 +3,36 @@
 use crate::staging::Kind;
 
 /// The options of an export; each family knows its own. The default is a dump of everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choices {
-    /// Redis: leave keys out whose expiry had passed when the snapshot was taken.
+    /// Leave out what had expired when the snapshot was taken: Redis keys, and SQS messages past their retention.
     pub drop_expired: bool,
     /// DynamoDB: how items are spread over files.
     pub dynamodb_layout: DynamoDbLayout,
+    /// S3: write objects whose key cannot be a path here under another name, instead of leaving them out.
+    pub rename_s3_collisions: bool,
+    /// S3: write down uploads that were begun and not finished.
+    pub include_incomplete_uploads: bool,
+    /// S3: write chunks that belong to no object.
+    pub include_orphans: bool,
+    /// SQS: keep when messages become visible, how often they were received, and their receipt tokens.
+    pub preserve_sqs_visibility: bool,
+    /// SQS: write the rows that only help to find messages, too.
+    pub include_sqs_side_records: bool,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self {
+            drop_expired: false,
+            dynamodb_layout: DynamoDbLayout::default(),
+            rename_s3_collisions: true,
+            include_incomplete_uploads: false,
+            include_orphans: false,
+            preserve_sqs_visibility: false,
+            include_sqs_side_records: false,
+        }
+    }
 }
 
 impl Choices {

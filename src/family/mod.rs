@@ -5,11 +5,15 @@
 
 mod choices;
 pub mod dynamodb;
+mod position;
 pub mod redis;
+pub mod s3;
+pub mod sqs;
 pub mod txn;
 mod wire;
 
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -17,13 +21,18 @@ use rusqlite::Connection;
 pub use self::choices::{Choices, DynamoDbLayout};
 use crate::dump::tree::{Directory, Tree, TreeError, Unfinished};
 use crate::error::Error;
-use crate::snapshot::{Class, Hlc, Row};
-use crate::staging::{LargeValues, MalformedRow, Staging, StagingError, Warnings};
+use crate::progress::Progress;
+use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
+use crate::snapshot::{Class, Hlc, Payload, Place, Row, Skipped};
+use crate::staging::{Cell, Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
+
+/// Values outside the tables go through a buffer of this many bytes, where the kernel does not copy them.
+const COPY_BYTES: usize = 64 << 10;
 
 /// Every family there is.
-pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &redis::Redis, &txn::Txn];
+pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &sqs::Sqs, &txn::Txn];
 
-/// The adapters a node can speak, in the order of the manifest, whether their family is read yet or not.
+/// The adapters a node can speak, in the order of the manifest.
 pub const ADAPTERS: [&str; 4] = ["dynamodb", "s3", "redis", "sqs"];
 
 /// The family of this name.
@@ -67,7 +76,7 @@ pub trait Family: Sync {
 
 /// A family's way of taking rows in.
 pub trait Stage {
-    /// Takes one row.
+    /// Takes one row: a visible one, or any version with a value of a node-local key.
     ///
     /// # Errors
     /// The rule that the row breaks, or whatever SQLite says. After a broken rule nothing of the row is staged.
@@ -88,6 +97,44 @@ pub struct Context<'a, 'c> {
     pub large_values: &'a LargeValues<'c>,
     /// What is odd.
     pub warnings: &'a mut Warnings,
+}
+
+impl Context<'_, '_> {
+    /// A value as its column holds it, taken as it is: the bytes, or the number of a large value.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn cell<'a>(&self, value: Skipped<'a>) -> Result<Cell<'a>, StagingError> {
+        Ok(match value.payload {
+            Payload::Inline(bytes) => Cell::text_or_blob(bytes.get(value.skipped..).unwrap_or_default()),
+            Payload::Large { .. } => Cell::integer(self.large_values.save(self.extent(value))?),
+        })
+    }
+
+    /// A value, read into memory if it is not there yet. The caller has bounded its length.
+    ///
+    /// # Errors
+    /// The snapshot cannot be read again.
+    pub fn whole<'a>(&self, value: Skipped<'a>) -> Result<Cow<'a, [u8]>, StagingError> {
+        match value.payload {
+            Payload::Inline(bytes) => Ok(Cow::Borrowed(bytes.get(value.skipped..).unwrap_or_default())),
+            Payload::Large { .. } => {
+                let mut bytes = Vec::new();
+                let mut reader = self.large_values.open(self.extent(value))?;
+                reader.read_to_end(&mut bytes).map_err(StagingError::LargeValue)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Where a large value lies; nowhere if it came with its row.
+    pub fn extent(&self, value: Skipped<'_>) -> Extent {
+        let (place, length) = match value.payload {
+            Payload::Large { place, length, .. } => (place, length),
+            Payload::Inline(_) => (Place::File { offset: 0 }, 0),
+        };
+        Extent::of(self.source, place, length).slice(value.skipped as u64, length)
+    }
 }
 
 /// A rule that a row breaks, in words.
@@ -121,6 +168,8 @@ pub struct Reconcile<'a, 'c> {
     pub snapshot_ms: i64,
     /// What is odd.
     pub warnings: &'a mut Warnings,
+    /// Asked from time to time whether the run should stop.
+    pub progress: &'a dyn Progress,
     /// Takes rows that turn out to be malformed; the family takes them out of its tables.
     pub malformed: &'a OnMalformed<'a>,
 }
@@ -169,15 +218,49 @@ pub enum Begun {
 }
 
 impl Export<'_, '_> {
-    /// Notes a name that does not lead back to its key, for the KEYMAP of the folder `scope`.
+    /// Notes a name that does not lead back to its key, for the KEYMAP of the folder `scope`. The name is text.
     ///
     /// # Errors
     /// Whatever SQLite says.
-    pub fn note_fallback(&self, scope: &str, original: &[u8], encoded: &[u8]) -> Result<(), ExportError> {
+    pub fn note_name(
+        &self,
+        scope: &str,
+        original: &[u8],
+        encoded: &[u8],
+        kind: &str,
+    ) -> Result<(), ExportError> {
         self.staging
             .connection()
-            .prepare_cached("INSERT OR IGNORE INTO dump_keymap (scope, original, encoded) VALUES (?, ?, ?)")?
-            .execute((scope, original, String::from_utf8_lossy(encoded)))?;
+            .prepare_cached(
+                "INSERT OR IGNORE INTO dump_keymap (scope, original, encoded, kind) VALUES (?, ?, ?, ?)",
+            )?
+            .execute((scope, original, String::from_utf8_lossy(encoded), kind))?;
+        Ok(())
+    }
+
+    /// Appends a value outside the tables to the file being written.
+    ///
+    /// # Errors
+    /// It cannot be read again; the tree cannot be written.
+    pub fn copy(&mut self, extent: Extent) -> Result<(), ExportError> {
+        let (tree, large_values) = (&mut *self.tree, self.large_values);
+        // Short ones are read here: the kernel's copy would cost more calls than it saves.
+        if extent.length > INLINE_PAYLOAD_BYTES as u64
+            && let Some(snapshot) = large_values.snapshot(extent)?
+        {
+            return Ok(tree.copy(&snapshot, extent.start, extent.length)?);
+        }
+        let mut reader = large_values.open(extent)?;
+        let mut left = extent.length;
+        while left > 0 {
+            let out = tree.content();
+            let start = out.len();
+            let step = left.min(COPY_BYTES as u64);
+            out.resize(start + step as usize, 0);
+            reader.read_exact(&mut out[start..]).map_err(ExportError::LargeValue)?;
+            left -= step;
+            tree.spill()?;
+        }
         Ok(())
     }
 
@@ -222,6 +305,8 @@ pub struct Exported {
     pub keys: u64,
     /// Databases, tables, buckets or queues that hold them.
     pub scopes: Vec<String>,
+    /// What is odd, as far as it depends on what was asked for.
+    pub warnings: Warnings,
 }
 
 /// Why an export ended early.

@@ -164,6 +164,9 @@ fn load_opened(
     let mut warnings = Warnings::read(connection)?;
     let last_commit_ts =
         opened.iter().map(|one| one.reader.opening().last_commit_ts).max().unwrap_or_default();
+    let snapshot_ms = snapshot_time(as_of, last_commit_ts);
+    // For views that judge times.
+    staging.set_fact("snapshot_ms", snapshot_ms)?;
     for (source, mut one) in opened.into_iter().enumerate() {
         // Small files end before they come to a checkpoint at which they would stop.
         if progress.is_interrupted() {
@@ -189,8 +192,9 @@ fn load_opened(
         family.reconcile(&mut Reconcile {
             staging,
             large_values: &large_values,
-            snapshot_ms: snapshot_time(as_of, last_commit_ts),
+            snapshot_ms,
             warnings: &mut warnings,
+            progress,
             malformed: &|row, rule, warnings| policy.take(row, rule, warnings),
         })?;
     }

@@ -117,7 +117,7 @@ pub struct Skipped<'a> {
     pub skipped: usize,
 }
 
-/// A visible row.
+/// A visible row, or any version with a value of a node-local key ([`is_node_local`](super::is_node_local)).
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     /// Who owns it.
@@ -126,8 +126,12 @@ pub struct Row<'a> {
     pub user_key: &'a [u8],
     /// The key as stored.
     pub raw_key: &'a [u8],
+    /// Commit timestamp of this version (HLC).
+    pub commit_ts: u64,
     /// What the key's owner stored under it.
     pub payload: Payload<'a>,
+    /// Offset of the payload in the file, in bytes, if it can be read again there.
+    pub payload_at: Option<u64>,
     /// The value as stored: version header and payload, cut after the head if the payload is large.
     pub raw_value: &'a [u8],
     /// Offset of the row in the file, in bytes.
@@ -168,6 +172,8 @@ struct Span {
     value: u32,
     large: Option<(Place, u64)>,
     offset: u64,
+    commit_ts: u64,
+    payload_at: Option<u64>,
 }
 
 /// How a stored row is cut into key and value; all in bytes.
@@ -176,6 +182,17 @@ pub(super) struct Shape {
     pub suffix: u8,
     pub gap: u8,
     pub header: u8,
+}
+
+/// Where a row stands, and since when.
+#[derive(Clone, Copy)]
+pub(super) struct Stand {
+    /// Offset of the row in the file.
+    pub offset: u64,
+    /// Commit timestamp (HLC).
+    pub commit_ts: u64,
+    /// Offset of the payload, if it can be read again there.
+    pub payload_at: Option<u64>,
 }
 
 impl Batch {
@@ -190,6 +207,8 @@ impl Batch {
                 class: span.class,
                 user_key: &raw_key[..raw_key.len() - usize::from(span.suffix)],
                 raw_key,
+                commit_ts: span.commit_ts,
+                payload_at: span.payload_at,
                 payload: match span.large {
                     None => Payload::Inline(head),
                     Some((place, length)) => Payload::Large { head, place, length },
@@ -233,8 +252,9 @@ impl Batch {
         stored: &[u8],
         shape: &Shape,
         large: Option<(Place, u64)>,
-        offset: u64,
+        stand: Stand,
     ) {
+        let Stand { offset, commit_ts, payload_at } = stand;
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(stored);
         self.rows.push(Span {
@@ -247,6 +267,8 @@ impl Batch {
             value: (stored.len() - shape.key - usize::from(shape.gap)) as u32,
             large,
             offset,
+            commit_ts,
+            payload_at,
         });
     }
 

@@ -1,16 +1,16 @@
 //! The body `EKVMVCC2` of the in-memory store: per key a list of versions in any order
 //! (`docs/format/snapshot.md` section 3). Leaves header and footer to `header` and `reader`.
 
-use super::batch::{Batch, Place, Shape};
+use super::batch::{Batch, Place, Shape, Stand};
 use super::error::{Corruption, SnapshotError, Unsupported, readable};
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{
     INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES, MAX_MVCC_KEY_BYTES, MAX_MVCC_VALUE_BYTES, MAX_MVCC_VERSIONS,
 };
-use super::namespace::Class;
+use super::namespace::{Class, is_node_local};
 use super::pebble::within;
-use super::reader::{Facts, LargePayload, Step};
+use super::reader::{Facts, LargePayload, PendingRow, Step};
 use super::versions::{ReadAt, Verdict};
 
 const VERSION: u32 = 1;
@@ -71,15 +71,17 @@ pub(super) struct Keys {
 }
 
 struct Best {
-    commit_ts: u64,
     verdict: Verdict,
     large: Option<(Place, u64)>,
-    offset: u64,
+    stand: Stand,
+    /// Has a row in `stored` that goes into the batch if no newer version comes.
+    waits: bool,
 }
 
 impl Keys {
     /// Reads the beginning of a key, or one version. Once all versions of a key and the pieces of their payloads
-    /// have been read, the next step puts the visible one into the batch.
+    /// have been read, the next step puts the visible one into the batch; versions of a node-local key go there as
+    /// they come.
     pub fn step(
         &mut self,
         input: &mut Input,
@@ -89,7 +91,7 @@ impl Keys {
     ) -> Result<Step, SnapshotError> {
         if self.versions_left > 0 {
             self.versions_left -= 1;
-            return self.version(input, read_at, facts);
+            return self.version(input, read_at, facts, batch);
         }
         self.end_key(input, facts, batch)?;
         if self.begin_key(input)? { Ok(Step::Row) } else { Ok(Step::End) }
@@ -127,6 +129,7 @@ impl Keys {
         input: &mut Input,
         read_at: &ReadAt,
         facts: &mut Facts,
+        batch: &mut Batch,
     ) -> Result<Step, SnapshotError> {
         let start = input.offset();
         let shown = input.peek(VERSION_BYTES)?;
@@ -140,23 +143,12 @@ impl Keys {
         }
         let value_bytes = within(input, start, "value", length, MAX_MVCC_VALUE_BYTES)?;
         let whole = VERSION_BYTES + value_bytes;
-        let class = Class::of(&self.key);
+        let payload_at = start + VERSION_BYTES as u64;
+        let stand = Stand { offset: start, commit_ts, payload_at: facts.rereadable.then_some(payload_at) };
         self.timestamps.push(commit_ts);
-        if !read_at.reaches(commit_ts) {
-            facts.counts.add(class, Verdict::AfterReadTimestamp);
-            return skip(input, start, whole);
-        }
-        if let Some(best) = &self.best {
-            // Of any two, the older one is superseded.
-            facts.counts.add(class, Verdict::Superseded);
-            if commit_ts <= best.commit_ts {
-                return skip(input, start, whole);
-            }
-        }
-        let verdict = read_at.decide(mark == 1, expire_at);
-        let mut best = Best { commit_ts, verdict, large: None, offset: start };
-        if verdict != Verdict::Visible {
-            self.best = Some(best);
+        let visible = self.weigh(read_at, mark == 1, expire_at, stand, facts);
+        let local = mark == 0 && is_node_local(&self.key);
+        if !visible && !local {
             return skip(input, start, whole);
         }
         let large = value_bytes > INLINE_PAYLOAD_BYTES;
@@ -168,19 +160,62 @@ impl Keys {
         self.stored.clear();
         self.stored.extend_from_slice(&self.key);
         self.stored.extend_from_slice(value);
+        let mut place = None;
         if large && !facts.rereadable {
             let number = facts.next_number();
-            best.large = Some((Place::Pieces { number }, length));
-            self.best = Some(best);
+            self.settle(visible && !local, Some((Place::Pieces { number }, length)));
             input.consume(VERSION_BYTES);
+            let class = Class::of(&self.key);
+            let row =
+                local.then(|| PendingRow { class, stored: self.stored.clone(), shape: self.shape(), stand });
             let part_of = ("version", start);
-            return Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row: None }));
+            return Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row }));
         }
         if large {
-            best.large = Some((Place::File { offset: start + VERSION_BYTES as u64 }, length));
+            place = Some((Place::File { offset: payload_at }, length));
         }
-        self.best = Some(best);
+        self.settle(visible && !local, place);
+        if local {
+            batch.push(Class::of(&self.key), &self.stored, &self.shape(), place, stand);
+        }
         skip(input, start, whole)
+    }
+
+    /// Counts a version, and says whether it is the newest so far and has a value that can be seen.
+    fn weigh(
+        &mut self,
+        read_at: &ReadAt,
+        tombstone: bool,
+        expire_at: u64,
+        stand: Stand,
+        facts: &mut Facts,
+    ) -> bool {
+        let class = Class::of(&self.key);
+        if !read_at.reaches(stand.commit_ts) {
+            facts.counts.add(class, Verdict::AfterReadTimestamp);
+            return false;
+        }
+        if let Some(best) = &self.best {
+            // Of any two, the older one is superseded.
+            facts.counts.add(class, Verdict::Superseded);
+            if stand.commit_ts <= best.stand.commit_ts {
+                return false;
+            }
+        }
+        let verdict = read_at.decide(tombstone, expire_at);
+        self.best = Some(Best { verdict, large: None, stand, waits: false });
+        verdict == Verdict::Visible
+    }
+
+    /// Says of the newest version so far whether its row `waits` for the end of the key, and where its payload is.
+    fn settle(&mut self, waits: bool, large: Option<(Place, u64)>) {
+        if let Some(best) = self.best.as_mut().filter(|_| waits) {
+            (best.waits, best.large) = (true, large);
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { key: self.key.len(), suffix: 0, gap: 0, header: 0 }
     }
 
     fn end_key(&mut self, input: &Input, facts: &mut Facts, batch: &mut Batch) -> Result<(), SnapshotError> {
@@ -195,9 +230,8 @@ impl Keys {
         let Some(best) = self.best.take() else { return Ok(()) };
         let class = Class::of(&self.key);
         facts.counts.add(class, best.verdict);
-        if best.verdict == Verdict::Visible {
-            let shape = Shape { key: self.key.len(), suffix: 0, gap: 0, header: 0 };
-            batch.push(class, &self.stored, &shape, best.large, best.offset);
+        if best.waits {
+            batch.push(class, &self.stored, &self.shape(), best.large, best.stand);
         }
         Ok(())
     }

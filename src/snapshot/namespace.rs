@@ -71,6 +71,16 @@ impl Class {
     }
 }
 
+/// Is the key one that every node keeps for itself, outside the replicated store? The commit timestamps of such rows
+/// come from no common clock, so which version of the key counts is for its owner to say (`docs/format/s3.md`
+/// section 1.6).
+#[inline]
+pub fn is_node_local(user_key: &[u8]) -> bool {
+    NODE_LOCAL.iter().any(|prefix| user_key.starts_with(prefix))
+}
+
+const NODE_LOCAL: [&[u8]; 1] = [b"!s3|chunkblob|"];
+
 /// No prefix is the beginning of another, so the order is free: the busiest come first.
 const PREFIXES: [(&[u8], Class); 16] = [
     (b"!redis|", Class::Redis),
@@ -111,6 +121,13 @@ mod tests {
                 assert!(!a.starts_with(b) && !b.starts_with(a));
             }
         }
+    }
+
+    #[test]
+    fn only_chunkblobs_are_node_local() {
+        assert!(is_node_local(b"!s3|chunkblob|"));
+        assert!(!is_node_local(b"!s3|chunkref|"));
+        assert!(!is_node_local(b"!s3|chunkblob"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The body `EKVPBBL1`, the ordinary one: raw rows in ascending order (`docs/format/snapshot.md` section 2).
 //! Leaves the choice between versions to `versions`, and header and footer to `header` and `reader`.
 
-use super::batch::{Batch, Place, Shape};
+use super::batch::{Batch, Place, Shape, Stand};
 use super::checkpoint::Checkpoint;
 use super::error::{Corruption, SnapshotError, Unsupported, readable};
 use super::hlc::Hlc;
@@ -9,7 +9,7 @@ use super::input::Input;
 use super::limits::{
     INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, RESTORABLE_KEY_BYTES,
 };
-use super::namespace::Class;
+use super::namespace::{Class, is_node_local};
 use super::operational::Operational;
 use super::reader::{Facts, LargePayload, PendingRow, Step};
 use super::versions::{ReadAt, TIMESTAMP_BYTES, Verdict, Versions};
@@ -116,15 +116,12 @@ impl Rows {
             return Err(input.unsupported(start, Unsupported::Encrypted(key)));
         }
         let class = Class::of(user_key);
-        let verdict = self.versions.judge(
-            user_key.len(),
-            !u64::from_be_bytes(suffix),
-            flags & TOMBSTONE != 0,
-            u64::from_le_bytes(expire_at),
-            read_at,
-        );
+        let commit_ts = !u64::from_be_bytes(suffix);
+        let tombstone = flags & TOMBSTONE != 0;
+        let expire_at = u64::from_le_bytes(expire_at);
+        let verdict = self.versions.judge(user_key.len(), commit_ts, tombstone, expire_at, read_at);
         facts.counts.add(class, verdict);
-        if verdict != Verdict::Visible {
+        if verdict != Verdict::Visible && (tombstone || !is_node_local(user_key)) {
             return pass(input, start, 16 + key_bytes + value_bytes);
         }
         let shape = Shape {
@@ -133,21 +130,22 @@ impl Rows {
             gap: 8,
             header: VERSION_HEADER_BYTES as u8,
         };
+        let payload_at = start + (16 + key_bytes + VERSION_HEADER_BYTES) as u64;
+        let stand = Stand { offset: start, commit_ts, payload_at: facts.rereadable.then_some(payload_at) };
         if !large {
-            batch.push(class, stored, &shape, None, start);
+            batch.push(class, stored, &shape, None, stand);
             input.consume(16 + key_bytes + value_bytes);
             return Ok(Step::Row);
         }
         let length = payload_bytes as u64;
-        let payload_at = (16 + key_bytes + VERSION_HEADER_BYTES) as u64;
         if facts.rereadable {
-            let place = Place::File { offset: start + payload_at };
-            batch.push(class, stored, &shape, Some((place, length)), start);
+            let place = Place::File { offset: payload_at };
+            batch.push(class, stored, &shape, Some((place, length)), stand);
             return pass(input, start, 16 + key_bytes + value_bytes);
         }
-        let row = PendingRow { class, stored: stored.to_vec(), shape, offset: start };
+        let row = PendingRow { class, stored: stored.to_vec(), shape, stand };
         let number = facts.next_number();
-        input.consume(payload_at as usize);
+        input.consume((payload_at - start) as usize);
         let part_of = ("row", start);
         Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row: Some(row) }))
     }

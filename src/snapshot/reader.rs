@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use super::batch::{Batch, Place, RowCounts, Shape};
+use super::batch::{Batch, Place, RowCounts, Shape, Stand};
 use super::checkpoint::Checkpoint;
 use super::error::{Corruption, SnapshotError};
 use super::header::{BodyFormat, Header, read_body_magic, read_header};
@@ -88,7 +88,7 @@ pub(super) struct PendingRow {
     pub class: Class,
     pub stored: Vec<u8>,
     pub shape: Shape,
-    pub offset: u64,
+    pub stand: Stand,
 }
 
 enum Body {
@@ -244,7 +244,7 @@ impl Reader {
                 if let Some(row) = large.row {
                     let place = Place::Pieces { number: large.number };
                     let large = Some((place, large.length));
-                    batch.push(row.class, &row.stored, &row.shape, large, row.offset);
+                    batch.push(row.class, &row.stored, &row.shape, large, row.stand);
                 }
             }
             let (input, facts) = (&mut self.input, &mut self.facts);

@@ -13,12 +13,15 @@ use crate::snapshot::Readable;
 /// Rows to a statement.
 const ROWS: usize = 50;
 
+/// Fewer rows, if they hold so many bytes of texts and blobs: fifty keys of many MiB are not to be held at once.
+const BOUND_BYTES: usize = 1 << 20;
+
 /// A row that stood in its table already: one row key is visible in two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     /// Where.
     pub table: String,
-    /// The collection, in tables whose primary key begins with one.
+    /// The collection, in tables whose primary key is one, by its number, and more.
     pub collection: Option<i64>,
     /// The rest of the primary key, in readable form.
     pub part: String,
@@ -29,9 +32,11 @@ pub struct Duplicate {
 pub struct Duplicates(Arc<Mutex<Vec<Duplicate>>>);
 
 impl Duplicates {
-    /// Takes all of them out. To be called often: two copies of one file are duplicates throughout.
-    pub fn drain(&self) -> Vec<Duplicate> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes those out that were met in tables whose names begin so: a family's own. To be called often: two copies of
+    /// one file are duplicates throughout.
+    pub fn drain(&self, tables: &str) -> Vec<Duplicate> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extract_if(.., |duplicate| duplicate.table.starts_with(tables)).collect()
     }
 
     /// Adds the SQL function by which a statement reports a duplicate; to be called once per connection.
@@ -43,13 +48,18 @@ impl Duplicates {
             -1,
             FunctionFlags::SQLITE_UTF8,
             move |context| {
-                let parts = (3..context.len()).map(|part| match context.get_raw(part) {
+                let collection = match context.get_raw(2) {
+                    ValueRef::Integer(number) if context.len() > 3 => Some(number),
+                    _ => None,
+                };
+                let first = if collection.is_some() { 3 } else { 2 };
+                let parts = (first..context.len()).map(|part| match context.get_raw(part) {
                     ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Readable(bytes).to_string(),
                     ValueRef::Integer(number) => number.to_string(),
                     ValueRef::Real(_) | ValueRef::Null => String::new(),
                 });
                 let part = parts.collect::<Vec<_>>().join("-");
-                let duplicate = Duplicate { table: context.get(1)?, collection: context.get(2)?, part };
+                let duplicate = Duplicate { table: context.get(1)?, collection, part };
                 seen.0.lock().unwrap_or_else(PoisonError::into_inner).push(duplicate);
                 context.get::<i64>(0)
             },
@@ -83,6 +93,8 @@ pub struct BulkInsert<'c> {
     statement: Statement<'c>,
     columns: usize,
     bound: usize,
+    /// Bytes of texts and blobs among them.
+    bytes: usize,
     /// The numbers that parameters are bound to, and stay bound to after the statement has run: collections and
     /// sources repeat from row to row, and binding is a good part of a load.
     numbers: Vec<Option<i64>>,
@@ -122,14 +134,11 @@ impl<'c> BulkInsert<'c> {
         let (constant, value) =
             source.map_or_else(Default::default, |number| (",source", format!(",{number}")));
         let slots = vec![format!("({}{value})", vec!["?"; columns.len()].join(",")); ROWS].join(",");
-        let (collection, parts) =
-            if *key > 1 { (columns[0], &columns[1..*key]) } else { ("NULL", &columns[..1]) };
+        let key = columns[..*key].join(",");
         let on_conflict = match conflict {
-            Conflict::Note => format!(
-                "ON CONFLICT ({}) DO UPDATE SET source = note_duplicate(source, '{name}', {collection}, {})",
-                columns[..*key].join(","),
-                parts.join(","),
-            ),
+            Conflict::Note => {
+                format!("ON CONFLICT ({key}) DO UPDATE SET source = note_duplicate(source, '{name}', {key})")
+            }
             Conflict::Refuse => String::new(),
         };
         let sql = format!(
@@ -140,6 +149,7 @@ impl<'c> BulkInsert<'c> {
             statement: connection.prepare(&sql)?,
             columns: columns.len(),
             bound: 0,
+            bytes: 0,
             numbers: vec![None; ROWS * columns.len()],
         })
     }
@@ -155,7 +165,11 @@ impl<'c> BulkInsert<'c> {
         for (cell, slot) in row.into_iter().zip(first..) {
             let number = match cell.0 {
                 ValueRef::Integer(number) => Some(number),
-                _ => None,
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                    self.bytes += bytes.len();
+                    None
+                }
+                ValueRef::Real(_) | ValueRef::Null => None,
             };
             if number.is_none() || self.numbers[slot] != number {
                 self.statement.raw_bind_parameter(slot + 1, cell)?;
@@ -163,7 +177,7 @@ impl<'c> BulkInsert<'c> {
             }
         }
         self.bound += 1;
-        if self.bound == ROWS { self.flush() } else { Ok(()) }
+        if self.bound == ROWS || self.bytes >= BOUND_BYTES { self.flush() } else { Ok(()) }
     }
 
     /// Sends the rows taken so far to the table.
@@ -184,7 +198,7 @@ impl<'c> BulkInsert<'c> {
             // Either the primary key is there already, or a column is NULL that must not be.
             return Err(rusqlite::Error::StatementChangedRows(taken));
         }
-        self.bound = 0;
+        (self.bound, self.bytes) = (0, 0);
         Ok(())
     }
 }

@@ -15,6 +15,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/03_txn.sql")),
     M::up(include_str!("../../migrations/04_dump.sql")),
     M::up(include_str!("../../migrations/05_dynamodb.sql")),
+    M::up(include_str!("../../migrations/06_s3.sql")),
+    M::up(include_str!("../../migrations/07_sqs.sql")),
 ];
 
 /// Brings a database to the newest schema.

@@ -43,7 +43,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Rows of a family that this version does not read: they are counted, but not in the dump.
+    /// Visible rows of the filesystem adapter, which has no format yet: they are counted, but not in the dump.
     FamilyNotRead = "family_not_read", incomplete;
     /// The file has no CRC-32C footer, so its integrity is not verified.
     NoFooter = "no_footer";
@@ -107,6 +107,56 @@ kinds! {
     RedisZsetNanScore = "redis_zset_nan_score";
     /// Keys whose expiry had passed when the snapshot was taken; they are exported with their expiry.
     RedisExpiredKey = "redis_expired_key";
+    /// Rows under a prefix of the S3 adapter that this version does not know; they are counted, but not in the dump.
+    S3UnknownRow = "s3_unknown_row", incomplete;
+    /// Buckets whose name is empty, . or .. cannot be folders; nothing of them is in the dump.
+    S3BucketRefused = "s3_bucket_refused", incomplete;
+    /// Objects under a bucket that these files do not have: clients of a deleted bucket see none, but the bucket may be in the file of another Raft group. They are not in the dump.
+    S3ObjectWithoutBucket = "s3_object_without_bucket", incomplete;
+    /// Objects left from before their bucket was made anew; clients do not see them, and they are not exported.
+    S3StaleGenerationObjects = "s3_stale_generation_objects";
+    /// Chunks that belong neither to an object nor to an unfinished upload, as overwriting and aborting leave them; --include-orphans exports them.
+    S3OrphanChunks = "s3_orphan_chunks";
+    /// Orphaned references to chunks whose bytes this node lacks; --include-orphans exports the others.
+    S3OrphanWithoutChunkblob = "s3_orphan_without_chunkblob";
+    /// Chunks that an object names and the files lack; the object is not in the dump.
+    S3MissingChunk = "s3_missing_chunk", incomplete;
+    /// Offloaded chunks whose bytes this node lacks; the object is not in the dump. Decode a snapshot of one of the nodes that are named.
+    S3MissingChunkblob = "s3_missing_chunkblob", incomplete;
+    /// References to offloaded chunks that cannot be read; the object is not in the dump.
+    S3InvalidChunkRef = "s3_invalid_chunk_ref", incomplete;
+    /// Chunks, parts or objects of another size than their manifest says; the object is not in the dump.
+    S3SizeMismatch = "s3_size_mismatch", incomplete;
+    /// Parts that say that they have more or fewer chunks than they list; those listed are exported.
+    S3ChunkCountMismatch = "s3_chunk_count_mismatch";
+    /// The bytes of a part or an object do not have the MD5 that is its ETag; they are exported as they are.
+    S3Md5Mismatch = "s3_md5_mismatch";
+    /// Objects whose key cannot be a path here, left out because of --no-rename-collisions.
+    S3NeedsRenaming = "s3_needs_renaming", incomplete;
+    /// Objects left out because the name made of the hash of their key is the path of another object.
+    S3PathTaken = "s3_path_taken", incomplete;
+    /// Rows under !sqs| of no known family: nodes of today write none, and nobody knows what they hold.
+    SqsUnknownRow = "sqs_unknown_row", incomplete;
+    /// A queue's meta row names another queue than its key; the dump has the name of the value.
+    SqsQueueNameMismatch = "sqs_queue_name_mismatch", incomplete;
+    /// A message names another message id or generation than its key; the id of the key is exported.
+    SqsMessageMismatch = "sqs_message_mismatch", incomplete;
+    /// A group in another partition than that of its id: the client's bytes were not UTF-8, and the id is not what was hashed.
+    SqsGroupInOtherPartition = "sqs_group_in_other_partition";
+    /// Messages whose retention was over when the snapshot was taken: a client cannot receive them any more; they are exported.
+    SqsRetentionExpired = "sqs_retention_expired";
+    /// Messages of deleted queues, which the node had not swept yet; not exported.
+    SqsDeletedQueueMessages = "sqs_deleted_queue_messages";
+    /// Messages without a meta row, of a queue that was not deleted either: it stands in the file of another group; not exported.
+    SqsMessagesWithoutQueue = "sqs_messages_without_queue", incomplete;
+    /// Messages of generations that were purged, which the node had not swept yet; not exported.
+    SqsOldGenerationMessages = "sqs_old_generation_messages";
+    /// Messages of generations above the queue's own, which no consistent state has; not exported.
+    SqsFutureGenerationMessages = "sqs_future_generation_messages", incomplete;
+    /// Messages of the queue's generation under classic keys where it has partitions, or the other way round: no client can reach them; not exported.
+    SqsWrongKeyspaceMessages = "sqs_wrong_keyspace_messages";
+    /// Messages in partitions that the queue does not have: no client can reach them; not exported.
+    SqsPartitionOutOfRangeMessages = "sqs_partition_out_of_range_messages";
 }
 
 impl Kind {

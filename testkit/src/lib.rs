@@ -14,7 +14,7 @@
 //! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
-//! | [`redis_rows`], [`dynamodb_rows`], [`txn_rows`] | keys and values of single rows |
+//! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`oracle`] | which version counts, the obvious way |
 //! | [`strategies`] | version sets that interleave, for properties |
@@ -28,8 +28,10 @@ pub mod mvcc_writer;
 pub mod oracle;
 pub mod protobuf;
 pub mod redis_rows;
+pub mod s3_rows;
 pub mod scenarios;
 pub mod sorted;
+pub mod sqs_rows;
 pub mod strategies;
 pub mod txn_rows;
 pub mod version;

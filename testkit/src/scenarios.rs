@@ -7,10 +7,13 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use md5::{Digest, Md5};
 
 use crate::container::{Footer, HlcHeader};
 use crate::dynamodb_rows::{self as ddb, Attribute, TableSchema};
 use crate::redis_rows::{self as redis, Counted, Fence};
+use crate::s3_rows::{self as s3, Part, Upload};
+use crate::sqs_rows::{self as sqs, Home};
 use crate::writer::{APPLIED_INDEX, LAST_COMMIT_TS, MIN_RETAINED_TS, SnapshotWriter};
 
 const NOW_MS: u64 = 1_714_400_000_000;
@@ -22,6 +25,9 @@ const STREAM_ENTRIES: u64 = 1000;
 const STRING_BYTES: usize = 100;
 const BLOB_BYTES: usize = 1 << 20;
 const ITEM_BYTES: usize = 300;
+const OBJECT_CHUNKS: u64 = 8;
+const CHUNK_BYTES: usize = 1 << 20;
+const MESSAGE_BYTES: usize = 200;
 
 /// What the file holds; N is the size asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,8 +46,14 @@ pub enum Scenario {
     Blobs,
     /// One DynamoDB table of N items of 300 bytes, with an index
     Dynamodb,
+    /// N objects of 8 MiB in one bucket, in chunks of 1 MiB
+    S3,
+    /// N objects of 100 bytes in folders of 100
+    S3Small,
     /// N strings with what a busy node keeps around them: 12 rows a key, old versions, tombstones and fences
     Churn,
+    /// One SQS queue of N messages of 200 bytes, sent in another order than that of their keys, with their index rows
+    Sqs,
 }
 
 impl Scenario {
@@ -55,7 +67,11 @@ impl Scenario {
             Self::Streams => collections(STREAM_ENTRIES),
             Self::Lists => collections(LIST_ITEMS),
             Self::Dynamodb => 2 * n + 2,
+            // Chunks, a manifest each, and the bucket with its counter.
+            Self::S3 => (OBJECT_CHUNKS + 1) * n + 2,
+            Self::S3Small => 2 * n + 2,
             Self::Churn => 12 * n,
+            Self::Sqs => 3 * n + 2,
         }
     }
 }
@@ -73,7 +89,10 @@ pub fn generate<W: Write>(scenario: Scenario, n: u64, plain: bool, out: W) -> io
         Scenario::Lists => lists(&mut writer, n / LIST_ITEMS)?,
         Scenario::Blobs => strings(&mut writer, n, b"blob:", BLOB_BYTES)?,
         Scenario::Dynamodb => dynamodb(&mut writer, n)?,
+        Scenario::S3 => objects(&mut writer, n, OBJECT_CHUNKS, CHUNK_BYTES)?,
+        Scenario::S3Small => objects(&mut writer, n, 1, STRING_BYTES)?,
         Scenario::Churn => churn(&mut writer, n)?,
+        Scenario::Sqs => queue(&mut writer, n)?,
     }
     if plain {
         return writer.finish(Footer::None);
@@ -196,6 +215,39 @@ fn dynamodb<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
     out.version(&ddb::schema_key("orders"), NOW, &schema.value())
 }
 
+/// Objects of so many chunks. Their MD5s are kept until the manifests, 16 bytes each.
+fn objects<W: Write>(out: &mut Out<W>, n: u64, chunks: u64, bytes: usize) -> io::Result<()> {
+    let bucket = b"media";
+    let mut folder = Numbered::new(b"folder-", 8);
+    let mut key = |i: u64| [folder.at(i / 100), format!("/object-{i:010}").as_bytes()].concat();
+    let mut value = random(bytes);
+    let mut sums: Vec<[u8; 16]> = Vec::new();
+    for i in 0..n {
+        let (object, mut md5) = (key(i), Md5::new());
+        let upload =
+            Upload { bucket, generation: 1, object: &object, id: b"00000000000000000000000000000001" };
+        for chunk in 0..chunks {
+            value[bytes - 8..].copy_from_slice(&(i * chunks + chunk).to_be_bytes());
+            md5.update(&value);
+            out.version(&upload.chunk_key(1, chunk, 0), NOW, &value)?;
+        }
+        sums.push(md5.finalize().into());
+    }
+    out.version(&s3::generation_key(bucket), NOW, &1u64.to_be_bytes())?;
+    out.version(&s3::bucket_key(bucket), NOW, &s3::bucket_meta("media", 1, ",\"region\":\"us-east-1\""))?;
+    for (i, sum) in sums.iter().enumerate() {
+        let object = key(i as u64);
+        let upload =
+            Upload { bucket, generation: 1, object: &object, id: b"00000000000000000000000000000001" };
+        let etag: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let chunks = vec![bytes as u64; chunks as usize];
+        let part = Part { number: 1, etag: etag.clone(), chunks, ..Part::default() };
+        let manifest = upload.manifest(&etag, NOW, &[part], ",\"content_type\":\"image/jpeg\"");
+        out.version(&upload.head_key(), NOW, &manifest)?;
+    }
+    Ok(())
+}
+
 fn churn<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
     let mut uk = Numbered::new(b"user:", 12);
     for i in 0..n {
@@ -228,6 +280,87 @@ fn churn<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn queue<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
+    const NAME: &str = "jobs";
+    let (home, mut ids, order) = (Home::classic(NAME, 1), MessageIds::new(), Shuffle::new(n));
+    let sent = |nth: u64| NOW_MS - n + nth;
+    for nth in 0..n {
+        let id = ids.at(order.key_of(nth));
+        out.version(&home.byage(sent(nth), id), NOW, id.as_bytes())?;
+    }
+    let mut body = random(MESSAGE_BYTES);
+    body.iter_mut().for_each(|byte| *byte = b' ' + *byte % 95);
+    for key in 0..n {
+        body[..8].copy_from_slice(format!("{:08}", key % 100_000_000).as_bytes());
+        let more = ",\"md5_of_body\":\"0123456789abcdef0123456789abcdef\",\"current_receipt_token\":\"AAECAwQFBgcICQoLDA0ODw==\"";
+        let (key, value) = home.message(ids.at(key), &body, sent(order.nth_of(key)), more);
+        out.version(&key, NOW, &value)?;
+    }
+    for nth in 0..n {
+        let id = ids.at(order.key_of(nth));
+        out.version(&home.vis(sent(nth), id), NOW, id.as_bytes())?;
+    }
+    out.version(&sqs::generation_key(NAME), NOW, b"1")?;
+    let (key, value) = sqs::queue(NAME, 1, "");
+    out.version(&key, NOW, &value)
+}
+
+/// Message ids, 32 hex digits, in the order of their base64 texts, which is not that of the digits.
+struct MessageIds {
+    /// All groups of three digits.
+    groups: Vec<String>,
+    id: String,
+}
+
+impl MessageIds {
+    fn new() -> Self {
+        let mut groups: Vec<String> = (0..1 << 12).map(|group| format!("{group:03x}")).collect();
+        groups.sort_by_cached_key(|group| sqs::segment(group));
+        Self { groups, id: String::new() }
+    }
+
+    fn at(&mut self, number: u64) -> &str {
+        self.id.clear();
+        for group in (0..5).rev() {
+            self.id.push_str(&self.groups[(number >> (12 * group)) as usize & 0xfff]);
+        }
+        // Whole groups of three, and two digits that are the same in all.
+        self.id.push_str("00000000000000000");
+        &self.id
+    }
+}
+
+/// A permutation of the numbers below `n`, to be looked up both ways.
+struct Shuffle {
+    n: u64,
+    forth: u64,
+    back: u64,
+}
+
+impl Shuffle {
+    fn new(n: u64) -> Self {
+        // A prime, so only its multiples share a factor with it. Its inverse comes from Euclid's algorithm.
+        const FORTH: u64 = 2_654_435_761;
+        let modulus = n.max(1);
+        let (mut old, mut rest) = ((FORTH % modulus) as i128, modulus as i128);
+        let (mut x, mut next) = (1i128, 0i128);
+        while rest != 0 {
+            let quotient = old / rest;
+            (old, rest) = (rest, old - quotient * rest);
+            (x, next) = (next, x - quotient * next);
+        }
+        Self { n: modulus, forth: FORTH % modulus, back: x.rem_euclid(modulus as i128) as u64 }
+    }
+
+    fn key_of(&self, nth: u64) -> u64 {
+        (u128::from(nth) * u128::from(self.forth) % u128::from(self.n)) as u64
+    }
+
+    fn nth_of(&self, key: u64) -> u64 {
+        (u128::from(key) * u128::from(self.back) % u128::from(self.n)) as u64
+    }
 }
 
 fn random(len: usize) -> Vec<u8> {
@@ -270,7 +403,7 @@ mod tests {
     use crate::split::raw_rows;
 
     fn size(scenario: Scenario) -> u64 {
-        if scenario == Scenario::Blobs { 3 } else { 3000 }
+        if matches!(scenario, Scenario::Blobs | Scenario::S3) { 3 } else { 3000 }
     }
 
     #[test]
@@ -303,6 +436,17 @@ mod tests {
         let items: Vec<_> = rows.iter().filter(|(key, _)| key.starts_with(b"!ddb|item|")).collect();
         assert_eq!(items.len(), 1000);
         assert!(items.iter().all(|(_, value)| value.len() == 9 + ITEM_BYTES));
+    }
+
+    #[test]
+    fn messages_are_sent_in_an_order_that_can_be_looked_up_both_ways() {
+        for n in [1, 2, 3000, 4096] {
+            let order = Shuffle::new(n);
+            let mut keys: Vec<_> = (0..n).map(|nth| order.key_of(nth)).collect();
+            assert!((0..n).all(|nth| order.nth_of(order.key_of(nth)) == nth));
+            keys.sort_unstable();
+            assert!(keys.into_iter().eq(0..n));
+        }
     }
 
     #[test]

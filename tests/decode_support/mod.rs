@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +15,7 @@ use ekvsnap::error::Error;
 use ekvsnap::export::{Dumped, ExportOptions, export};
 use ekvsnap::family::{ADAPTERS, Choices};
 use ekvsnap::load::{Input, LoadOptions, load};
-use ekvsnap::progress::Silent;
+use ekvsnap::progress::{Phase, Progress, Silent};
 use ekvsnap::snapshot::locate;
 use ekvsnap::staging::Staging;
 use tempfile::TempDir;
@@ -26,7 +27,8 @@ pub const WALL_TIME: &str = "2026-01-01T00:00:00.000Z";
 pub const FIXTURES: &str = "tests/fixtures";
 
 /// The snapshots whose dumps are compared with files in the repository.
-pub const NAMES: [&str; 4] = ["redis-small", "redis-legacy", "redis-two-groups", "dynamodb-small"];
+pub const NAMES: [&str; 6] =
+    ["redis-small", "redis-legacy", "redis-two-groups", "dynamodb-small", "s3-small", "sqs-small"];
 
 /// A folder in memory where there is one, for tests that make thousands of databases.
 pub fn scratch() -> TempDir {
@@ -106,4 +108,38 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Stops a run when it asks for the nth time in a phase whether it should.
+pub struct Stop {
+    at: usize,
+    /// Only in this phase; in every one if it is none.
+    only: Option<Phase>,
+    phase: Cell<Option<Phase>>,
+    asked: Cell<usize>,
+}
+
+impl Stop {
+    pub fn at(at: usize) -> Self {
+        Self { at, only: None, phase: Cell::new(None), asked: Cell::new(0) }
+    }
+
+    pub fn in_phase(at: usize, phase: Phase) -> Self {
+        Self { only: Some(phase), ..Self::at(at) }
+    }
+}
+
+impl Progress for Stop {
+    fn begin(&self, phase: Phase, _: Option<u64>) {
+        self.phase.set(Some(phase));
+        self.asked.set(0);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        if self.only.is_some_and(|only| self.phase.get() != Some(only)) {
+            return false;
+        }
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() >= self.at
+    }
 }

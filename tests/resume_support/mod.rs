@@ -18,6 +18,7 @@ use std::time::Duration;
 use ekvsnap_testkit::container::HlcHeader;
 use ekvsnap_testkit::redis_rows::{Counted, count_meta, count_meta_key, element_key, score, score_key};
 use ekvsnap_testkit::redis_rows::{string_key, string_value};
+use ekvsnap_testkit::scenarios::{Scenario, generate};
 use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::version::{Version, raw_key};
 use ekvsnap_testkit::writer::{APPLIED_INDEX, LAST_COMMIT_TS};
@@ -26,26 +27,44 @@ use tempfile::TempDir;
 
 pub const SMALL: &str = "tests/fixtures/redis-small/00000000000002ef.fsm";
 pub const LEGACY: &str = "tests/fixtures/redis-legacy/0000000000000097.fsm";
+pub const QUEUES: &str = "tests/fixtures/sqs-small/0000000000000353.fsm";
 pub const TWO: [&str; 2] = [
     "tests/fixtures/redis-two-groups/group-1/000000000000012d.fsm",
     "tests/fixtures/redis-two-groups/group-2/00000000000000fb.fsm",
 ];
+
+pub const S3_SMALL: &str = "tests/fixtures/s3-small/0000000000000385.fsm";
 
 const TS: u64 = 1_790_000_000_000 << 16;
 
 /// Some 40 MB: enough for two commits of a load and one of an export. The same bytes in every run.
 pub fn large() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resume-large-2.fsm");
-        if !path.exists() {
-            // Other test binaries may be making it, too.
-            let unfinished = path.with_extension(std::process::id().to_string());
-            large_snapshot().write_to(File::create(&unfinished).unwrap()).unwrap();
-            fs::rename(unfinished, &path).unwrap();
-        }
-        path
-    })
+    PATH.get_or_init(|| made("resume-large-2.fsm", |file| large_snapshot().write_to(file)))
+}
+
+/// Some 50 MB in six S3 objects of several chunks: commits of the load stand between chunks of one object.
+pub fn objects() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| made("resume-objects.fsm", |file| generate(Scenario::S3, 6, false, file)))
+}
+
+/// Some 23 MB of one SQS queue, sent in another order than that of its keys.
+pub fn long_queue() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| made("resume-queue-1.fsm", |file| generate(Scenario::Sqs, 24_000, false, file)))
+}
+
+/// A file for all test binaries, made by the first that needs it.
+fn made(name: &str, write: impl FnOnce(File) -> std::io::Result<File>) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if !path.exists() {
+        // Others may be making it, too.
+        let unfinished = path.with_extension(std::process::id().to_string());
+        write(File::create(&unfinished).unwrap()).unwrap();
+        fs::rename(unfinished, &path).unwrap();
+    }
+    path
 }
 
 fn large_snapshot() -> SortedSnapshot {

@@ -32,6 +32,7 @@ pub struct SeenRow {
     pub payload: Vec<u8>,
     pub large: bool,
     pub offset: u64,
+    pub commit_ts: u64,
 }
 
 /// A file that was read to its end.
@@ -106,6 +107,10 @@ pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotE
                 }
             };
             assert_eq!(large, payload.len() > INLINE_PAYLOAD_BYTES);
+            assert_eq!(row.payload_at.is_some(), how == How::Rereadable);
+            if let Some(at) = row.payload_at {
+                assert_eq!(file[at as usize..][..payload.len()], payload);
+            }
             assert_eq!(
                 (row.payload.len(), row.payload.is_empty()),
                 (payload.len() as u64, payload.is_empty())
@@ -119,6 +124,7 @@ pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotE
                 payload,
                 large,
                 offset: row.offset,
+                commit_ts: row.commit_ts,
             }
         }));
     }

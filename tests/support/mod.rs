@@ -7,9 +7,12 @@
 
 pub mod dynamodb;
 pub mod expected;
+pub mod s3;
+pub mod sqs;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -44,10 +47,15 @@ pub struct How {
     pub quarantine: bool,
     pub drop_expired: bool,
     pub layout: DynamoDbLayout,
+    pub preserve_sqs_visibility: bool,
+    pub include_sqs_side_records: bool,
     pub scopes: &'static [&'static str],
     /// HLC.
     pub as_of: Option<u64>,
     pub self_contained: bool,
+    pub rename_s3_collisions: bool,
+    pub include_incomplete_uploads: bool,
+    pub include_orphans: bool,
 }
 
 /// The Redis part, as it is.
@@ -56,13 +64,24 @@ pub const REDIS: How = How {
     quarantine: false,
     drop_expired: false,
     layout: DynamoDbLayout::PerItem,
+    preserve_sqs_visibility: false,
+    include_sqs_side_records: false,
     scopes: &[],
     as_of: None,
     self_contained: false,
+    rename_s3_collisions: true,
+    include_incomplete_uploads: false,
+    include_orphans: false,
 };
 
 /// The DynamoDB part, as it is.
 pub const DYNAMODB: How = How { adapter: "dynamodb", ..REDIS };
+
+/// The S3 part, as it is.
+pub const S3: How = How { adapter: "s3", ..REDIS };
+
+/// The SQS part, as it is.
+pub const SQS: How = How { adapter: "sqs", ..REDIS };
 
 impl Default for How {
     fn default() -> Self {
@@ -72,7 +91,7 @@ impl Default for How {
 
 /// A finished dump.
 pub struct Dump {
-    /// The files of the adapter, by path below `redis/db_0` or `dynamodb`.
+    /// The files of the adapter, by path below `redis/db_0`, `dynamodb`, `s3` or `sqs`; what is no text in it is escaped.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Every kind of warning, with its count.
     pub warnings: BTreeMap<&'static str, u64>,
@@ -197,24 +216,33 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
     let options = ExportOptions {
         adapters,
         scopes: how.scopes.iter().map(|name| (how.adapter.to_owned(), (*name).to_owned())).collect(),
-        choices: Choices { drop_expired: how.drop_expired, dynamodb_layout: how.layout },
+        choices: Choices {
+            drop_expired: how.drop_expired,
+            dynamodb_layout: how.layout,
+            rename_s3_collisions: how.rename_s3_collisions,
+            include_incomplete_uploads: how.include_incomplete_uploads,
+            include_orphans: how.include_orphans,
+            preserve_sqs_visibility: how.preserve_sqs_visibility,
+            include_sqs_side_records: how.include_sqs_side_records,
+        },
         cluster_id: String::new(),
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),
         threads: 1,
     };
     let target = Target::new(output, false, &[])?;
-    export(&staging, target.begin()?, &options, &Silent)?;
-    let report = Report::of(&staging)?;
+    let dumped = export(&staging, target.begin()?, &options, &Silent)?;
     staging.close()?;
-    Ok(report)
+    Ok(dumped.report)
 }
 
 fn collect(directory: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.map(Result::unwrap) {
         let path: PathBuf = entry.path();
-        let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+        let name = entry.file_name();
+        let name = name.to_str().map_or_else(|| name.as_bytes().escape_ascii().to_string(), str::to_owned);
+        let name = format!("{prefix}{name}");
         if path.is_dir() {
             collect(&path, &format!("{name}/"), files);
         } else {

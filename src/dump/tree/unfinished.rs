@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use sha2::Sha256;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 
-use super::{Directory, OpenFile};
+use super::{Directory, OpenFile, in_folder};
 
 /// What has been written of a file, and which of its content that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +49,11 @@ impl Unfinished {
         })
     }
 
-    fn cut_off(&self, directory: &Directory, name: &[u8]) -> io::Result<File> {
+    fn cut_off(&self, directory: &Arc<Directory>, name: &[u8]) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let handle = directory.handle().map_err(io::Error::other)?;
-        let mut file = File::from(openat(handle, name, flags, Mode::empty())?);
+        let opened =
+            in_folder(directory, name, &mut None, |folder, name| openat(folder, name, flags, Mode::empty()));
+        let mut file = File::from(opened?);
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() < self.bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -14,6 +14,7 @@ use super::parts::Parts;
 use super::schema::Schema;
 use super::value::Value;
 use crate::dump::json::Layout;
+use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::{Directory, Tree};
 use crate::family::{Begun, DynamoDbLayout, Export, ExportError, Exported};
@@ -117,7 +118,7 @@ impl Table {
     ) -> Result<bool, ExportError> {
         for segment in path.segments() {
             if let Some(original) = &segment.fallback_of {
-                run.note_fallback(&self.folder, original, segment.name.as_bytes())?;
+                run.note_name(&self.folder, original, segment.name.as_bytes(), SHA_FALLBACK)?;
             }
         }
         let directory = match &path.folder {
@@ -167,7 +168,7 @@ impl Table {
                         let parts = Parts::of(connection, run.large_values, extent, row.get(1)?);
                         let mut length = Length(0);
                         parts.write(Layout::Compact, &mut length)?;
-                        bundle.line(run, length.0, |tree| Ok(parts.write(Layout::Compact, tree)?))?;
+                        bundle.line(run, length.0, |tree| parts.write(Layout::Compact, tree))?;
                     }
                 }
             }

@@ -1,20 +1,22 @@
-//! Items too long for memory: their attributes as rows of `dynamodb_part`, put there by one walk over the value, and the
-//! JSON that is written from there in constant memory. Strings and bytes stay where they are. The result is what
-//! `item` gives for the same value.
+//! Items too long for memory: their attributes as rows of `dynamodb_part`, put there by one walk over the value. Strings
+//! and bytes stay where they are. `document` writes the JSON from there. What is said of an item, and what becomes of
+//! it, is what `item` gives for the same value.
+
+mod document;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
-use base64::engine::general_purpose::STANDARD;
-use base64::write::EncoderWriter;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use self::document::Writer;
 use super::item::{MAGIC, MAX_DEPTH};
 use super::key::{Key, KeyValue};
 use super::malformed::Malformed;
 use super::schema::Schema;
 use super::walk::{self, Attribute, Type, Visit, WalkError};
-use crate::dump::json::{self, Layout, Markup, push_string, write_line_break, write_value_from};
+use crate::dump::json::{self, Layout};
+use crate::family::ExportError;
 use crate::family::wire::{Span, Wire};
 use crate::snapshot::Readable;
 use crate::snapshot::limits::{INLINE_PAYLOAD_BYTES, MAX_KEY_BYTES};
@@ -162,14 +164,10 @@ impl<'v, 'c> Parts<'v, 'c> {
     ///
     /// # Errors
     /// The value cannot be read, or is not the same any more; those of `out`.
-    pub fn write(&self, layout: Layout, out: &mut impl Write) -> Result<(), StagingError> {
+    pub fn write(&self, layout: Layout, out: &mut impl Write) -> Result<(), ExportError> {
         let reader = self.large_values.open(self.value)?;
         let strings = Strings { reader, buffer: Vec::new() };
-        let depth = match layout {
-            Layout::Compact => None,
-            Layout::Indented(depth) => Some(depth),
-        };
-        Writer { connection: self.connection, strings, depth, out }.members(self.container)
+        Writer::new(self.connection, strings, layout, out).members(self.container)
     }
 }
 
@@ -314,129 +312,6 @@ fn insert(
         )?
         .execute((container, key, of.map(Type::name), span.start.cast_signed(), length, elements))?;
     Ok(())
-}
-
-/// Writes JSON from the table.
-struct Writer<'w, 'c, W> {
-    connection: &'w Connection,
-    strings: Strings<'c>,
-    /// Steps of indentation of the line that is being written; `None` for a compact document.
-    depth: Option<usize>,
-    out: &'w mut W,
-}
-
-impl<W: Write> Writer<'_, '_, W> {
-    /// An object: the members of a map, by the bytes of their names.
-    fn members(&mut self, container: i64) -> Result<(), StagingError> {
-        self.each(container, b"{", b"}", |writer, row| {
-            let name = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
-            // It was UTF-8 when the parts were taken.
-            let name = str::from_utf8(name).map_err(|_| rusqlite::Error::from(FromSqlError::InvalidType))?;
-            writer.name(name)?;
-            writer.attribute(&Part::of(row, 1)?)
-        })
-    }
-
-    /// A type and its value.
-    fn attribute(&mut self, part: &Part) -> Result<(), StagingError> {
-        let of = part.of.ok_or(rusqlite::Error::from(FromSqlError::InvalidType))?;
-        self.begin(b"{")?;
-        self.line_break()?;
-        self.name(of.name())?;
-        match of {
-            Type::S | Type::N | Type::B => self.string(of, part.span)?,
-            Type::Bool | Type::Null => {
-                self.put(if part.span.length == 0 { b"false" } else { b"true" })?;
-            }
-            Type::Ss | Type::Ns | Type::Bs => self.each(part.elements, b"[", b"]", |writer, row| {
-                let Part { of, span, .. } = Part::of(row, 1)?;
-                writer.string(of.unwrap_or(Type::B), span)
-            })?,
-            Type::L => {
-                self.each(part.elements, b"[", b"]", |writer, row| writer.attribute(&Part::of(row, 1)?))?
-            }
-            Type::M => self.members(part.elements)?,
-        }
-        self.end(b"}", false)
-    }
-
-    /// What a container holds, between brackets.
-    fn each(
-        &mut self,
-        container: i64,
-        opening: &[u8],
-        closing: &[u8],
-        mut write: impl FnMut(&mut Self, &Row<'_>) -> Result<(), StagingError>,
-    ) -> Result<(), StagingError> {
-        let mut query = self.connection.prepare_cached(
-            "SELECT key, type, start, length, elements FROM dynamodb_part WHERE container = ? ORDER BY key",
-        )?;
-        let mut rows = query.query([container])?;
-        self.begin(opening)?;
-        let mut is_empty = true;
-        while let Some(row) = rows.next()? {
-            if !is_empty {
-                self.put(b",")?;
-            }
-            is_empty = false;
-            self.line_break()?;
-            write(self, row)?;
-        }
-        self.end(closing, is_empty)
-    }
-
-    fn string(&mut self, of: Type, span: Span) -> Result<(), StagingError> {
-        let Self { strings, out, .. } = self;
-        let mut write = || -> io::Result<()> {
-            if of == Type::B {
-                out.write_all(b"\"")?;
-                let mut encoder = EncoderWriter::new(&mut **out, &STANDARD);
-                io::copy(&mut strings.open(span)?, &mut encoder)?;
-                encoder.finish()?;
-                drop(encoder);
-                return out.write_all(b"\"");
-            }
-            if !Strings::is_short(span) {
-                return write_value_from(strings.open(span)?, true, Layout::Compact, Markup::Escape, *out);
-            }
-            let text = str::from_utf8(strings.read(span)?).map_err(io::Error::other)?;
-            let mut quoted = Vec::new();
-            push_string(text, Markup::Escape, &mut quoted);
-            out.write_all(&quoted)
-        };
-        write().map_err(StagingError::LargeValue)
-    }
-
-    fn name(&mut self, name: &str) -> Result<(), StagingError> {
-        let mut quoted = Vec::new();
-        push_string(name, Markup::Escape, &mut quoted);
-        quoted.extend_from_slice(if self.depth.is_some() { b": " } else { b":" });
-        self.put(&quoted)
-    }
-
-    fn begin(&mut self, bracket: &[u8]) -> Result<(), StagingError> {
-        self.depth = self.depth.map(|depth| depth + 1);
-        self.put(bracket)
-    }
-
-    fn end(&mut self, bracket: &[u8], is_empty: bool) -> Result<(), StagingError> {
-        self.depth = self.depth.map(|depth| depth - 1);
-        if !is_empty {
-            self.line_break()?;
-        }
-        self.put(bracket)
-    }
-
-    fn line_break(&mut self) -> Result<(), StagingError> {
-        match self.depth {
-            None => Ok(()),
-            Some(depth) => write_line_break(depth, self.out).map_err(StagingError::LargeValue),
-        }
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<(), StagingError> {
-        self.out.write_all(bytes).map_err(StagingError::LargeValue)
-    }
 }
 
 #[cfg(test)]

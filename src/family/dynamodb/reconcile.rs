@@ -1,5 +1,8 @@
-//! Which of the staged rows are items that a client sees (`docs/format/dynamodb.md` section 2), and what is odd about the
-//! rest. Rows are judged by their value here, since only the schema says which of them count.
+//! Which of the staged rows are items that a client sees (`docs/format/dynamodb.md` section 2). Rows are judged by their
+//! value here, since only the schema says which of them count. What is odd about tables and rows is noted by
+//! `oddities`.
+
+mod oddities;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
@@ -14,13 +17,10 @@ use super::rows::item_key;
 use super::schema::Schema;
 use super::value::Value;
 use crate::error::Error;
-use crate::family::{Reconcile, txn};
+use crate::family::Reconcile;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Class, Readable};
-use crate::staging::{Cell, Kind, MalformedRow, StagingError, U64};
-
-/// More items than this in files of their own are a burden for most file systems (`docs/format/dynamodb.md` section 3.7).
-const MANY_ITEMS: u64 = 1_000_000;
+use crate::staging::{Cell, MalformedRow, StagingError, U64};
 
 /// What a query for rows to be judged selects.
 const ROW_COLUMNS: &str = "generation, value, source, byte_offset, raw_key_suffix, value_header";
@@ -53,12 +53,10 @@ pub(super) fn reconcile(run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
             could_be_taken: false,
         };
         items.resolve()?;
-        items.warn()?;
+        items.note_oddities()?;
     }
-    note_rows_without_table(run, connection)?;
-    let (locks, samples) = txn::locks_on(connection, b"!ddb|")?;
-    run.warnings.add_many(Kind::DdbPendingTxnLocks, locks, samples);
-    Ok(())
+    oddities::note_orphans(run)?;
+    oddities::note_locks(run)
 }
 
 struct Table {
@@ -355,81 +353,6 @@ impl Items<'_, '_, '_> {
             .execute((self.table.id, U64(generation), payload))?;
         Ok(())
     }
-
-    /// Notes what is odd about the table and its items.
-    fn warn(&mut self) -> Result<(), Error> {
-        let Self { connection, table, .. } = *self;
-        let name = table.name();
-        let mut warn = |kind, count, what: &str| {
-            self.run.warnings.add_many(kind, count, [format!("table {name}: {count} {what}")]);
-        };
-        warn(Kind::DdbMigrationDuplicates, self.duplicates, "rows");
-        let [unmigratable, empty_set, type_mismatch, json_value] = connection
-            .prepare_cached(
-                "SELECT count(*) FILTER (WHERE unmigratable), count(*) FILTER (WHERE empty_set), \
-                 count(*) FILTER (WHERE type_mismatch), count(*) FILTER (WHERE json_value) \
-                 FROM dynamodb_item WHERE table_id = ?",
-            )?
-            .query_row([table.id], |row| {
-                let mut counts = [0u64; 4];
-                for (column, count) in counts.iter_mut().enumerate() {
-                    *count = row.get::<_, i64>(column)?.cast_unsigned();
-                }
-                Ok(counts)
-            })?;
-        warn(Kind::DdbUnmigratableKey, unmigratable, "items");
-        warn(Kind::DdbEmptySet, empty_set, "items");
-        warn(Kind::DdbKeyTypeMismatch, type_mismatch, "items");
-        warn(Kind::DdbJsonValue, json_value + u64::from(table.is_json_schema), "rows");
-        if self.items > MANY_ITEMS {
-            self.run.warnings.add(Kind::DdbManyItemFiles, format!("table {name}: {} items", self.items));
-        }
-        self.note_stale_rows(&name)?;
-        self.note_counter(&name)
-    }
-
-    fn note_stale_rows(&mut self, name: &str) -> Result<(), Error> {
-        let (id, generation) = (self.table.id, self.table.schema.generation);
-        let legacy = self.table.legacy_generation();
-        let stale: i64 = self
-            .connection
-            .prepare_cached(
-                "SELECT coalesce(sum(rows), 0) FROM dynamodb_generation \
-                 WHERE table_id = ? AND generation NOT IN (?, ?)",
-            )?
-            .query_row((id, U64(generation), U64(legacy.unwrap_or(generation))), |row| row.get(0))?;
-        let active = match legacy {
-            Some(legacy) if legacy != generation => {
-                format!("generation {generation} is active, {legacy} is being migrated")
-            }
-            _ => format!("generation {generation} is active"),
-        };
-        let sample = format!("table {name}: {stale} rows; {active}");
-        self.run.warnings.add_many(Kind::DdbStaleGenerationItems, stale.cast_unsigned(), [sample]);
-        Ok(())
-    }
-
-    fn note_counter(&mut self, name: &str) -> Result<(), Error> {
-        let counter: Option<Option<U64>> = self
-            .connection
-            .prepare_cached("SELECT counter FROM dynamodb_generation_counter WHERE table_id = ?")?
-            .query_row([self.table.id], |row| row.get(0))
-            .map(Some)
-            .or_else(|error| match error {
-                rusqlite::Error::QueryReturnedNoRows => Ok(None),
-                error => Err(error),
-            })?;
-        let generation = self.table.schema.generation;
-        let what = match counter {
-            None => "the counter is missing".to_owned(),
-            Some(None) => "the counter cannot be read".to_owned(),
-            Some(Some(U64(counter))) if counter < generation => format!("the counter is {counter}"),
-            Some(Some(_)) => return Ok(()),
-        };
-        let sample = format!("table {name}: {what}, the generation {generation}");
-        self.run.warnings.add(Kind::DdbGenerationCounter, sample);
-        Ok(())
-    }
 }
 
 /// A key attribute as its columns hold it.
@@ -452,20 +375,6 @@ impl<'a> Column<'a> {
         };
         Self { of: value.type_name(), value: cell, number }
     }
-}
-
-fn note_rows_without_table(run: &mut Reconcile<'_, '_>, connection: &Connection) -> Result<(), Error> {
-    let mut query = connection.prepare(
-        "SELECT n.segment, sum(g.rows) FROM dynamodb_generation g JOIN dynamodb_table_name n ON n.id = g.table_id \
-         WHERE NOT EXISTS (SELECT 1 FROM dynamodb_table t WHERE t.id = g.table_id) GROUP BY g.table_id",
-    )?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let count: i64 = row.get(1)?;
-        let sample = format!("encoded table {}: {count} rows", Readable(blob(row, 0)?));
-        run.warnings.add_many(Kind::DdbOrphanItems, count.cast_unsigned(), [sample]);
-    }
-    Ok(())
 }
 
 fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], StagingError> {

@@ -259,7 +259,7 @@ impl<'c> DynamoDbStage<'c> {
 
     /// Rows of a second file do not count.
     fn note_duplicates(&mut self, context: &mut Context<'_, '_>) -> Result<(), StagingError> {
-        let found = self.duplicates.drain();
+        let found = self.duplicates.drain("dynamodb_");
         if found.is_empty() {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Queries into files: the Redis part of the dump (`docs/format/dump.md` section 3). SQL gives keys and elements in
 //! their order; this module formats them. How files come into being is the tree's business.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::sync::Arc;
 
 use rusqlite::Statement;
@@ -10,9 +10,11 @@ use rusqlite::types::{FromSqlError, ValueRef};
 use super::entry::{self, EntryError};
 use super::rows::Type;
 use crate::dump::json::{self, Layout, Markup, push_score, push_value};
+use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::{NameKind, push_file_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
+use crate::family::position::{numbers, position};
 use crate::family::wire::Wire;
 use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
@@ -23,9 +25,6 @@ const DATABASE: &str = "redis/db_0";
 /// Depth of a binary-safe value in the indented files: alone in a list, or in an object in a list.
 const ALONE: Layout = Layout::Indented(2);
 const IN_OBJECT: Layout = Layout::Indented(3);
-
-/// Copies of large values go through a buffer of this many bytes.
-const COPY_BYTES: usize = 64 << 10;
 
 pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
     let mut keys = 0;
@@ -38,7 +37,7 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
         }
     }
     let scopes = if keys > 0 { vec!["0".to_owned()] } else { Vec::new() };
-    Ok(Exported { keys, scopes })
+    Ok(Exported { keys, scopes, ..Exported::default() })
 }
 
 struct Exporter<'r, 'a, 'c> {
@@ -79,7 +78,7 @@ impl Exporter<'_, '_, '_> {
             match row.get_ref(1)? {
                 ValueRef::Integer(id) => {
                     let extent = self.run.large_values.find(id)?;
-                    copy(self.run.large_values, extent, self.run.tree)?;
+                    self.run.copy(extent)?;
                 }
                 value => self.run.tree.content().extend_from_slice(bytes_of(value)?),
             }
@@ -306,7 +305,7 @@ impl Exporter<'_, '_, '_> {
         };
         self.name.clear();
         if push_file_name(key, &mut self.name) == NameKind::Fallback {
-            self.run.note_fallback(DATABASE, key, &self.name)?;
+            self.run.note_name(DATABASE, key, &self.name, SHA_FALLBACK)?;
         }
         self.name.extend_from_slice(extension.as_bytes());
         let begun = self.run.begin(directory, &self.name)?;
@@ -391,43 +390,11 @@ fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) 
     })
 }
 
-fn copy(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -> Result<(), ExportError> {
-    if let Some(snapshot) = large_values.snapshot(extent)? {
-        return Ok(tree.copy(&snapshot, extent.start, extent.length)?);
-    }
-    let mut reader = large_values.open(extent)?;
-    let mut left = extent.length;
-    while left > 0 {
-        let out = tree.content();
-        let start = out.len();
-        let step = left.min(COPY_BYTES as u64);
-        out.resize(start + step as usize, 0);
-        reader.read_exact(&mut out[start..]).map_err(ExportError::LargeValue)?;
-        left -= step;
-        tree.spill()?;
-    }
-    Ok(())
-}
-
 fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
     match column {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
         _ => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
     }
-}
-
-/// A position that consists of numbers.
-fn position<const N: usize>(numbers: [u64; N]) -> Vec<u8> {
-    numbers.map(u64::to_be_bytes).concat()
-}
-
-fn numbers<const N: usize>(position: &[u8]) -> Result<[u64; N], ExportError> {
-    <[[u8; 8]; N]>::try_from(position.as_chunks().0).map(|numbers| numbers.map(u64::from_be_bytes)).map_err(
-        |_| {
-            let error = FromSqlError::InvalidBlobSize { expected_size: 8 * N, blob_size: position.len() };
-            rusqlite::Error::from(error).into()
-        },
-    )
 }
 
 fn push_id((ms, seq): (u64, u64), out: &mut Vec<u8>) {

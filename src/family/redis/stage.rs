@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 use self::collections::Collections;
 use self::tables::{BARE_STRINGS, ENTRIES, FIELDS, HLLS, ITEMS, SET_MEMBERS, STRINGS, TTLS, ZSET_MEMBERS};
-use self::value::{Value, cell, malformed};
+use self::value::{Value, malformed};
 use super::entry;
 use super::rows::{Delta, Malformed, Meta, Record, StringRow, Type, decode};
 use crate::family::{Context, RowError, Stage};
@@ -117,7 +117,7 @@ impl<'c> RedisStage<'c> {
 
     /// Rows of a second file do not count, neither as rows nor as elements.
     fn note_duplicates(&self, context: &mut Context<'_, '_>) -> Result<(), StagingError> {
-        for duplicate in self.duplicates.drain() {
+        for duplicate in self.duplicates.drain("redis_") {
             let what = duplicate.table.strip_prefix("redis_").unwrap_or(&duplicate.table).replace('_', " ");
             let Some(id) = duplicate.collection else {
                 context.warnings.add(Kind::RowInTwoFiles, format!("{what} {}", duplicate.part));
@@ -154,7 +154,7 @@ impl Stage for RedisStage<'_> {
             Record::Meta(meta) => self.meta(&meta, context)?,
             Record::Delta(delta) => self.delta(&delta, context)?,
             Record::Field { key, name, value } => {
-                let value = cell(value.skip(0), context)?;
+                let value = context.cell(value.skip(0))?;
                 let id = self.collections.element_of(Type::Hash, key)?;
                 self.fields.push([Cell::integer(id), Cell::blob(name), value])?;
             }
@@ -170,7 +170,7 @@ impl Stage for RedisStage<'_> {
                 self.zset_members.push([Cell::integer(id), Cell::blob(member), Cell::real(score)])?;
             }
             Record::Item { key, seq, item } => {
-                let item = cell(item.skip(0), context)?;
+                let item = context.cell(item.skip(0))?;
                 let id = self.collections.element_of(Type::List, key)?;
                 self.items.push([Cell::integer(id), Cell::integer(seq), item])?;
             }
@@ -214,7 +214,7 @@ fn push_string(
         Cell::flag(is_printable(string.key)),
         Cell::flag(string.envelope),
         Cell::optional(string.expire_at_ms),
-        cell(string.value, context)?,
+        context.cell(string.value)?,
     ])?;
     Ok(())
 }

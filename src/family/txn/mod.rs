@@ -4,16 +4,13 @@
 
 mod rows;
 
-use std::borrow::Cow;
-use std::io::Read;
-
 use rusqlite::Connection;
 
 use self::rows::Record;
 use super::{Context, Export, ExportError, Exported, Family, Reconcile, RowError, Stage};
 use crate::error::Error;
-use crate::snapshot::{Class, Payload, Readable, Row, Skipped};
-use crate::staging::{Extent, Kind, Staging, StagingError, U64};
+use crate::snapshot::{Class, Readable, Row};
+use crate::staging::{Kind, Staging, StagingError, U64};
 
 /// The transaction rows.
 pub struct Txn;
@@ -91,12 +88,13 @@ impl Stage for TxnStage<'_> {
                     "INSERT OR IGNORE INTO txn_intent (row_key, start_ts, deletes, source) VALUES (?, ?, ?, ?)",
                 )?
                 .execute((row_key, U64(start_ts), deletes, context.source))?,
+            // `rows` has bounded the length of the primary key.
             Record::Lock { row_key, start_ts, primary_key } => self
                 .connection
                 .prepare_cached(
                     "INSERT OR IGNORE INTO txn_lock (row_key, start_ts, primary_key, source) VALUES (?, ?, ?, ?)",
                 )?
-                .execute((row_key, U64(start_ts), whole(primary_key, context)?, context.source))?,
+                .execute((row_key, U64(start_ts), context.whole(primary_key)?, context.source))?,
             Record::Commit { primary_key, start_ts, commit_ts } => self
                 .connection
                 .prepare_cached(
@@ -112,18 +110,5 @@ impl Stage for TxnStage<'_> {
 
     fn flush(&mut self, _context: &mut Context<'_, '_>) -> Result<(), StagingError> {
         Ok(())
-    }
-}
-
-/// A row key inside a value, in memory; `rows` has bounded its length.
-fn whole<'a>(key: Skipped<'a>, context: &Context<'_, '_>) -> Result<Cow<'a, [u8]>, StagingError> {
-    match key.payload {
-        Payload::Inline(bytes) => Ok(Cow::Borrowed(bytes.get(key.skipped..).unwrap_or_default())),
-        Payload::Large { place, length, .. } => {
-            let extent = Extent::of(context.source, place, length).slice(key.skipped as u64, length);
-            let mut bytes = Vec::new();
-            context.large_values.open(extent)?.read_to_end(&mut bytes).map_err(StagingError::LargeValue)?;
-            Ok(Cow::Owned(bytes))
-        }
     }
 }

@@ -47,10 +47,11 @@ impl<'a, 'v, 'c> Value<'a, 'v, 'c> {
     pub(super) fn new(value: Skipped<'a>, context: &Context<'v, 'c>) -> Self {
         match value.payload {
             Payload::Inline(bytes) => Self::Inline(bytes.get(value.skipped..).unwrap_or_default()),
-            Payload::Large { place, length, .. } => {
-                let extent = Extent::of(context.source, place, length).slice(value.skipped as u64, length);
-                Self::Large(Large { extent, large_values: context.large_values, reader: RefCell::default() })
-            }
+            Payload::Large { .. } => Self::Large(Large {
+                extent: context.extent(value),
+                large_values: context.large_values,
+                reader: RefCell::default(),
+            }),
         }
     }
 
@@ -123,17 +124,6 @@ fn read_at(reader: &mut BufReader<LargeReader<'_>>, span: Span) -> io::Result<Ve
     let mut bytes = Vec::new();
     reader.take(span.length).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == span.length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-}
-
-/// A value as its column holds it, taken as it is.
-pub(super) fn cell<'a>(value: Skipped<'a>, context: &Context<'_, '_>) -> Result<Cell<'a>, StagingError> {
-    Ok(match value.payload {
-        Payload::Inline(bytes) => Cell::text_or_blob(bytes.get(value.skipped..).unwrap_or_default()),
-        Payload::Large { place, length, .. } => {
-            let extent = Extent::of(context.source, place, length).slice(value.skipped as u64, length);
-            Cell::integer(context.large_values.save(extent)?)
-        }
-    })
 }
 
 /// The fields of a stream entry that is in memory, as JSON in `json`.
