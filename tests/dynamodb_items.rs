@@ -66,7 +66,7 @@ fn section_5_row_3_a_tombstone_of_the_schema_removes_the_table_and_its_items_are
     let dump = versions(&rows, None);
     dump.assert_files::<&str>(&[]);
     dump.assert_warnings(&[("ddb_orphan_items", 1)]);
-    assert_eq!(dump.samples("ddb_orphan_items"), ["encoded table dA: 1 rows"]);
+    assert_eq!(dump.samples("ddb_orphan_items"), ["encoded table dA: 1 row"]);
     assert!(!dump.report.is_incomplete());
     assert_eq!(dump.manifest["adapters"]["dynamodb"], serde_json::json!({}));
 }
@@ -85,7 +85,7 @@ fn section_5_row_4_a_table_that_was_made_again_holds_the_items_of_its_new_life()
     let dump = versions(&rows, None);
     assert_eq!(dump.paths(), ["t/items/new.json"]);
     dump.assert_warnings(&[("ddb_stale_generation_items", 1)]);
-    assert_eq!(dump.samples("ddb_stale_generation_items"), ["table t: 1 rows; generation 2 is active"]);
+    assert_eq!(dump.samples("ddb_stale_generation_items"), ["table t: 1 row; generation 2 is active"]);
     assert_eq!(versions(&rows, Some(30)).paths(), ["t/items/old.json"]);
 }
 

@@ -66,7 +66,7 @@ fn section_5_row_5_in_a_table_that_was_never_migrated_the_first_spelling_of_a_nu
         assert_eq!(dump.paths(), ["t/items/1.json"]);
         assert_eq!(dump.text("t/items/1.json"), expect("1", "first"));
         dump.assert_warnings(&[("ddb_migration_duplicates", 1), ("ddb_stale_generation_items", 1)]);
-        assert_eq!(dump.samples("ddb_stale_generation_items"), ["table t: 1 rows; generation 3 is active"]);
+        assert_eq!(dump.samples("ddb_stale_generation_items"), ["table t: 1 row; generation 3 is active"]);
     }
 }
 

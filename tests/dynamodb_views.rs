@@ -150,10 +150,11 @@ fn what_the_exporter_asks_is_answered_in_order_without_sorting_or_copying() {
     assert!(ask(&dump, by_key)[0].contains("dynamodb_item_key (table_id=? AND hash=? AND range=?)"));
 }
 
-/// A query in a fenced block of `docs/staging.md`, and what the page says that it prints.
+/// The queries in the DynamoDB part of `docs/staging.md`, and what the page says that they print.
 fn examples() -> Vec<(String, Vec<String>)> {
     let page = include_str!("../docs/staging.md");
-    let blocks = page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let section = page.split("\n## ").find(|section| section.starts_with("DynamoDB\n")).unwrap();
+    let blocks = section.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks
         .map(|block| {
             let (command, output) = block.split_once("\"\n").unwrap();

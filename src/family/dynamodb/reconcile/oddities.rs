@@ -16,9 +16,9 @@ impl Items<'_, '_, '_> {
         let Self { connection, table, .. } = *self;
         let name = table.name();
         let mut warn = |kind, count, what: &str| {
-            self.run.warnings.add_many(kind, count, [format!("table {name}: {count} {what}")]);
+            self.run.warnings.add_many(kind, count, [format!("table {name}: {}", counted(count, what))]);
         };
-        warn(Kind::DdbMigrationDuplicates, self.duplicates, "rows");
+        warn(Kind::DdbMigrationDuplicates, self.duplicates, "row");
         let [unmigratable, empty_set, type_mismatch, json_value] = connection
             .prepare_cached(
                 "SELECT count(*) FILTER (WHERE unmigratable), count(*) FILTER (WHERE empty_set), \
@@ -32,10 +32,10 @@ impl Items<'_, '_, '_> {
                 }
                 Ok(counts)
             })?;
-        warn(Kind::DdbUnmigratableKey, unmigratable, "items");
-        warn(Kind::DdbEmptySet, empty_set, "items");
-        warn(Kind::DdbKeyTypeMismatch, type_mismatch, "items");
-        warn(Kind::DdbJsonValue, json_value + u64::from(table.is_json_schema), "rows");
+        warn(Kind::DdbUnmigratableKey, unmigratable, "item");
+        warn(Kind::DdbEmptySet, empty_set, "item");
+        warn(Kind::DdbKeyTypeMismatch, type_mismatch, "item");
+        warn(Kind::DdbJsonValue, json_value + u64::from(table.is_json_schema), "row");
         if self.items > MANY_ITEMS {
             self.run.warnings.add(Kind::DdbManyItemFiles, format!("table {name}: {} items", self.items));
         }
@@ -59,7 +59,7 @@ impl Items<'_, '_, '_> {
             }
             _ => format!("generation {generation} is active"),
         };
-        let sample = format!("table {name}: {stale} rows; {active}");
+        let sample = format!("table {name}: {}; {active}", counted(stale.cast_unsigned(), "row"));
         self.run.warnings.add_many(Kind::DdbStaleGenerationItems, stale.cast_unsigned(), [sample]);
         Ok(())
     }
@@ -97,7 +97,8 @@ pub(super) fn note_orphans(run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let count: i64 = row.get(1)?;
-        let sample = format!("encoded table {}: {count} rows", Readable(blob(row, 0)?));
+        let sample =
+            format!("encoded table {}: {}", Readable(blob(row, 0)?), counted(count.cast_unsigned(), "row"));
         run.warnings.add_many(Kind::DdbOrphanItems, count.cast_unsigned(), [sample]);
     }
     Ok(())
@@ -108,4 +109,8 @@ pub(super) fn note_locks(run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
     let (locks, samples) = txn::locks_on(run.staging.connection(), b"!ddb|")?;
     run.warnings.add_many(Kind::DdbPendingTxnLocks, locks, samples);
     Ok(())
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
