@@ -199,7 +199,8 @@ fn note_unread(classes: &[ClassReport], adapters: &[String], warnings: &mut Warn
     if ADAPTERS.iter().all(|adapter| adapters.iter().any(|asked| asked == adapter)) {
         let class = Class::Internal.name();
         let report = classes.iter().filter(|report| report.class == class);
-        let visible = report.flat_map(|report| &report.verdicts).filter(|(of, _)| *of == Verdict::Visible.name());
+        let visible =
+            report.flat_map(|report| &report.verdicts).filter(|(of, _)| *of == Verdict::Visible.name());
         let rows = visible.map(|(_, rows)| rows).sum();
         warnings.add_many(Kind::FamilyNotRead, rows, [format!("{class}: {rows} rows")]);
     }
