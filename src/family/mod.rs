@@ -5,6 +5,7 @@
 
 mod choices;
 pub mod dynamodb;
+mod go_json;
 mod position;
 pub mod redis;
 pub mod s3;

@@ -2,7 +2,7 @@
 
 use serde::de::MapAccess;
 
-use super::go_json::{Fields, Text, set};
+use super::json_fields::{Fields, Text, set};
 
 /// A bucket, but for its name: the one in the row key counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,14 +1,16 @@
 //! The manifest of an object: the value of its head row (`docs/format/s3.md` section 1.3). A manifest may name ten
 //! thousand parts of thousands of chunks each, so parts and chunk sizes are handed on one at a time.
 //!
-//! Owns the fields; how JSON is read is `go_json`'s. Whether what a manifest names is there is `verify`'s question.
+//! Owns the fields; how JSON is read is `json_fields`'s. Whether what a manifest names is there is `verify`'s question.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess};
 
-use super::go_json::{Each, Element, Fields, MAX_STRING_BYTES, Object, Text, read_slice, read_stream, set};
+use super::json_fields::{
+    Each, Element, Fields, MAX_STRING_BYTES, Object, Text, read_slice, read_stream, set,
+};
 
 /// What an entry of the user metadata takes in memory beside its texts, about.
 const METADATA_ENTRY_BYTES: usize = 48;

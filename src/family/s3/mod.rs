@@ -1,6 +1,6 @@
 //! The S3 family: buckets, objects and the chunks that they consist of (`docs/format/s3.md`).
 //!
-//! `rows` takes row keys apart, `bucket`, `manifest` and `chunk_ref` values, the first two by the rules of `go_json`;
+//! `rows` takes row keys apart, `bucket`, `manifest` and `chunk_ref` values, the first two read by `json_fields`;
 //! `stage` puts rows into tables; `reconcile` finds the objects that clients see and `verify` looks whether all of them
 //! is there; `path` says where they go, `document` what stands beside them; `export` writes the files.
 
@@ -9,7 +9,7 @@ mod bucket;
 mod chunk_ref;
 mod document;
 mod export;
-mod go_json;
+mod json_fields;
 mod manifest;
 mod orphans;
 mod path;

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::body::cells;
 use super::bucket::BucketMeta;
 use super::chunk_ref::{self, Invalid, MAX_CHUNK_REF_BYTES, Replicas};
-use super::go_json::{read_slice, read_stream};
+use super::json_fields::{read_slice, read_stream};
 use super::rows::{Chunk, Object, Record, Upload, decode};
 use crate::dump::json::{Layout, Markup, push_value};
 use crate::family::{Context, RowError, Stage};

@@ -97,7 +97,7 @@ pub fn push_extra(tags: Option<&str>, throttle: Option<&str>, out: &mut Vec<u8>)
     let throttle = match throttle {
         Some(text) => {
             let mut members = Vec::new();
-            super::go_json::each_member(text, |name, value| {
+            super::json_values::each_member(text, |name, value| {
                 members.push((name.to_owned(), value));
                 Ok(())
             })?;
@@ -159,7 +159,7 @@ impl Line<'_> {
     /// Appends the line up to its body.
     pub fn push_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"message_id\":");
-        push_string(&super::go_json::text(self.message_id), Markup::Keep, out);
+        push_string(&crate::family::go_json::text(self.message_id), Markup::Keep, out);
         out.extend_from_slice(b",\"body\":");
     }
 

@@ -14,7 +14,7 @@ use rusqlite::{OptionalExtension, Row, Statement};
 use super::document::{
     Line, QueueFile, SIDE_END, SIDE_VALUE, Visibility, push_extra, push_queue, push_side_head,
 };
-use super::go_json::{self, BASE64};
+use super::json_values::BASE64;
 use super::reconcile::retention_expired;
 use super::rows::SideFamily;
 use crate::dump::json::{self, Layout, Markup};
@@ -22,6 +22,7 @@ use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::{NameKind, push_directory_name, push_fallback, push_file_name};
 use crate::dump::push_hex;
 use crate::dump::tree::{Directory, Tree};
+use crate::family::go_json;
 use crate::family::position::{numbers, position};
 use crate::family::{Begun, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};

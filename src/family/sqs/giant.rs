@@ -12,9 +12,10 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::go_json::{self, BASE64, Name};
+use super::json_values::{BASE64, Name};
 use super::message::{self, Body, FIELDS, MAGIC, Malformed, Message};
 use super::stage::MAX_VALUE_IN_MEMORY_BYTES;
+use crate::family::go_json;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::staging::{Extent, LargeValues, StagingError};
 

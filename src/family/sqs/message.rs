@@ -6,8 +6,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::go_json::{self, Expected};
+use super::json_values::{self, Expected};
 use crate::dump::json::{Markup, push_string};
+use crate::family::go_json;
 
 /// What the value of a data row begins with.
 pub const MAGIC: &[u8] = b"\0SM\x01";
@@ -106,10 +107,10 @@ pub fn decode<T>(value: &[u8], use_message: impl FnOnce(&Message<'_>) -> T) -> R
     let document = go_json::text(json);
     let is_stored = matches!(document, Cow::Borrowed(_));
     let mut message = Message::default();
-    go_json::each_field(&document, |name, field| {
+    json_values::each_field(&document, |name, field| {
         if name == "body" {
-            message.body.bytes = go_json::bytes(field)?;
-            let text = go_json::unescaped(field).filter(|_| is_stored);
+            message.body.bytes = json_values::bytes(field)?;
+            let text = json_values::unescaped(field).filter(|_| is_stored);
             message.body.text = text.map(|text| {
                 let start = text.as_ptr().addr() - document.as_ptr().addr() + MAGIC.len();
                 (start as u64, text.len() as u64)
@@ -128,22 +129,22 @@ pub fn decode<T>(value: &[u8], use_message: impl FnOnce(&Message<'_>) -> T) -> R
 /// What it should have been.
 pub fn take<'a>(message: &mut Message<'a>, name: &str, field: &'a RawValue) -> Result<(), Expected> {
     match name {
-        "message_id" => message.message_id = go_json::string(field)?,
-        "md5_of_body" => message.md5_of_body = go_json::string(field)?,
-        "md5_of_message_attributes" => message.md5_of_message_attributes = go_json::string(field)?,
+        "message_id" => message.message_id = json_values::string(field)?,
+        "md5_of_body" => message.md5_of_body = json_values::string(field)?,
+        "md5_of_message_attributes" => message.md5_of_message_attributes = json_values::string(field)?,
         "message_attributes" => message.message_attributes = attributes(field)?,
-        "sender_id" => message.sender_id = go_json::string(field)?,
-        "send_timestamp_millis" => message.send_timestamp_millis = go_json::integer(field)?,
-        "available_at_millis" => message.available_at_millis = go_json::integer(field)?,
-        "visible_at_millis" => message.visible_at_millis = go_json::integer(field)?,
-        "receive_count" => message.receive_count = go_json::integer(field)?,
-        "first_receive_millis" => message.first_receive_millis = go_json::integer(field)?,
-        "current_receipt_token" => message.current_receipt_token = go_json::bytes(field)?,
-        "queue_generation" => message.queue_generation = go_json::integer(field)?,
-        "message_group_id" => message.message_group_id = go_json::string(field)?,
-        "message_deduplication_id" => message.message_deduplication_id = go_json::string(field)?,
-        "sequence_number" => message.sequence_number = go_json::integer(field)?,
-        "dead_letter_source_arn" => message.dead_letter_source_arn = go_json::string(field)?,
+        "sender_id" => message.sender_id = json_values::string(field)?,
+        "send_timestamp_millis" => message.send_timestamp_millis = json_values::integer(field)?,
+        "available_at_millis" => message.available_at_millis = json_values::integer(field)?,
+        "visible_at_millis" => message.visible_at_millis = json_values::integer(field)?,
+        "receive_count" => message.receive_count = json_values::integer(field)?,
+        "first_receive_millis" => message.first_receive_millis = json_values::integer(field)?,
+        "current_receipt_token" => message.current_receipt_token = json_values::bytes(field)?,
+        "queue_generation" => message.queue_generation = json_values::integer(field)?,
+        "message_group_id" => message.message_group_id = json_values::string(field)?,
+        "message_deduplication_id" => message.message_deduplication_id = json_values::string(field)?,
+        "sequence_number" => message.sequence_number = json_values::integer(field)?,
+        "dead_letter_source_arn" => message.dead_letter_source_arn = json_values::string(field)?,
         _ => {}
     }
     Ok(())
@@ -152,11 +153,11 @@ pub fn take<'a>(message: &mut Message<'a>, name: &str, field: &'a RawValue) -> R
 /// Values keep the text in which they are stored.
 fn attributes(field: &RawValue) -> Result<Vec<u8>, Expected> {
     let mut out = Vec::new();
-    for (name, value) in go_json::object(field)? {
+    for (name, value) in json_values::object(field)? {
         out.push(if out.is_empty() { b'{' } else { b',' });
         push_string(&name, Markup::Keep, &mut out);
         out.push(b':');
-        go_json::push_compact(value, &mut out);
+        json_values::push_compact(value, &mut out);
     }
     if !out.is_empty() {
         out.push(b'}');

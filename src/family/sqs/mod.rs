@@ -1,13 +1,13 @@
 //! The SQS family: queues and their messages, classic, FIFO and partitioned (`docs/format/sqs.md`).
 //!
-//! `rows` takes keys apart, `queue` and `message` the JSON of the values, read by `go_json` as nodes read it; `giant`
+//! `rows` takes keys apart, `queue` and `message` the JSON of the values, read by `json_values` as nodes read it; `giant`
 //! is for messages too long for memory; `partition` knows where a group belongs. `stage` puts records into tables,
 //! `reconcile` looks at them as a whole, `export` writes the files and `document` knows their bytes.
 
 mod document;
 mod export;
 mod giant;
-mod go_json;
+mod json_values;
 mod message;
 mod partition;
 mod queue;

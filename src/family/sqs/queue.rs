@@ -4,8 +4,9 @@
 use serde_json::Map;
 use serde_json::value::RawValue;
 
-use super::go_json::{self, Expected};
+use super::json_values::{self, Expected};
 use crate::dump::json::{Markup, push_string};
+use crate::family::go_json;
 
 /// What the value of a meta row begins with.
 pub const MAGIC: &[u8] = b"\0SQ\x01";
@@ -75,33 +76,34 @@ pub enum Malformed {
 pub fn decode(value: &[u8]) -> Result<Queue, Malformed> {
     let document = go_json::text(value.strip_prefix(MAGIC).ok_or(Malformed::Magic)?);
     let mut queue = Queue::default();
-    go_json::each_field(&document, |name, value| take(&mut queue, name, value)).map_err(Malformed::Json)?;
+    json_values::each_field(&document, |name, value| take(&mut queue, name, value))
+        .map_err(Malformed::Json)?;
     Ok(queue)
 }
 
 fn take(queue: &mut Queue, name: &str, value: &RawValue) -> Result<(), Expected> {
     match name {
-        "name" => queue.name = go_json::string(value)?.into_owned(),
-        "generation" => queue.generation = go_json::integer(value)?,
-        "incarnation" => queue.incarnation = go_json::integer(value)?,
-        "created_at_hlc" => queue.created_at_hlc = go_json::integer(value)?,
-        "is_fifo" => queue.is_fifo = go_json::boolean(value)?,
-        "content_based_dedup" => queue.content_based_dedup = go_json::boolean(value)?,
-        "visibility_timeout_seconds" => queue.visibility_timeout_seconds = go_json::integer(value)?,
-        "message_retention_seconds" => queue.message_retention_seconds = go_json::integer(value)?,
-        "delay_seconds" => queue.delay_seconds = go_json::integer(value)?,
-        "receive_message_wait_seconds" => queue.receive_message_wait_seconds = go_json::integer(value)?,
-        "maximum_message_size" => queue.maximum_message_size = go_json::integer(value)?,
-        "redrive_policy" => queue.redrive_policy = go_json::string(value)?.into_owned(),
-        "redrive_allow_policy" => queue.redrive_allow_policy = go_json::string(value)?.into_owned(),
+        "name" => queue.name = json_values::string(value)?.into_owned(),
+        "generation" => queue.generation = json_values::integer(value)?,
+        "incarnation" => queue.incarnation = json_values::integer(value)?,
+        "created_at_hlc" => queue.created_at_hlc = json_values::integer(value)?,
+        "is_fifo" => queue.is_fifo = json_values::boolean(value)?,
+        "content_based_dedup" => queue.content_based_dedup = json_values::boolean(value)?,
+        "visibility_timeout_seconds" => queue.visibility_timeout_seconds = json_values::integer(value)?,
+        "message_retention_seconds" => queue.message_retention_seconds = json_values::integer(value)?,
+        "delay_seconds" => queue.delay_seconds = json_values::integer(value)?,
+        "receive_message_wait_seconds" => queue.receive_message_wait_seconds = json_values::integer(value)?,
+        "maximum_message_size" => queue.maximum_message_size = json_values::integer(value)?,
+        "redrive_policy" => queue.redrive_policy = json_values::string(value)?.into_owned(),
+        "redrive_allow_policy" => queue.redrive_allow_policy = json_values::string(value)?.into_owned(),
         "tags" => queue.tags = tags(value)?,
         "throttle" => queue.throttle = throttle(value)?,
-        "last_purged_at_millis" => queue.last_purged_at_millis = go_json::integer(value)?,
-        "created_at_millis" => queue.created_at_millis = go_json::integer(value)?,
-        "last_modified_at_millis" => queue.last_modified_at_millis = go_json::integer(value)?,
-        "partition_count" => queue.partition_count = go_json::integer(value)?,
-        "fifo_throughput_limit" => queue.fifo_throughput_limit = go_json::string(value)?.into_owned(),
-        "deduplication_scope" => queue.deduplication_scope = go_json::string(value)?.into_owned(),
+        "last_purged_at_millis" => queue.last_purged_at_millis = json_values::integer(value)?,
+        "created_at_millis" => queue.created_at_millis = json_values::integer(value)?,
+        "last_modified_at_millis" => queue.last_modified_at_millis = json_values::integer(value)?,
+        "partition_count" => queue.partition_count = json_values::integer(value)?,
+        "fifo_throughput_limit" => queue.fifo_throughput_limit = json_values::string(value)?.into_owned(),
+        "deduplication_scope" => queue.deduplication_scope = json_values::string(value)?.into_owned(),
         _ => {}
     }
     Ok(())
@@ -109,11 +111,11 @@ fn take(queue: &mut Queue, name: &str, value: &RawValue) -> Result<(), Expected>
 
 fn tags(value: &RawValue) -> Result<Vec<u8>, Expected> {
     let mut out = Vec::new();
-    for (name, value) in go_json::object(value)? {
+    for (name, value) in json_values::object(value)? {
         out.push(if out.is_empty() { b'{' } else { b',' });
         push_string(&name, Markup::Keep, &mut out);
         out.push(b':');
-        push_string(&go_json::string(value)?, Markup::Keep, &mut out);
+        push_string(&json_values::string(value)?, Markup::Keep, &mut out);
     }
     if !out.is_empty() {
         out.push(b'}');
@@ -133,7 +135,7 @@ fn throttle(value: &RawValue) -> Result<Vec<u8>, Expected> {
     ];
     // Values are their texts.
     let mut members = Map::new();
-    let taken = go_json::each_member(value.get(), |name, value| {
+    let taken = json_values::each_member(value.get(), |name, value| {
         let is_number = value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
         if value.get() == "null" {
             members.shift_remove(name);
@@ -143,7 +145,7 @@ fn throttle(value: &RawValue) -> Result<Vec<u8>, Expected> {
             return Err("a number");
         }
         let mut text = Vec::new();
-        go_json::push_compact(value, &mut text);
+        json_values::push_compact(value, &mut text);
         members.insert(name.to_owned(), String::from_utf8_lossy(&text).into());
         Ok(())
     });

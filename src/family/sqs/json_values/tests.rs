@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::family::go_json::text;
 
 fn raw(text: &str) -> &RawValue {
     serde_json::from_str(text).unwrap()

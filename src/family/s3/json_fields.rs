@@ -1,14 +1,17 @@
-//! JSON as the node reads it, with Go's `encoding/json`: names match in any case, the last of several counts, `null`
+//! JSON objects into structs, as the node reads them: names match in any case, the last of several counts, `null`
 //! leaves a field as it is, unknown fields are passed over, bytes that are no UTF-8 become U+FFFD
 //! (`docs/format/s3.md` section 1.3). Documents come in memory or as a stream; neither is ever held as a whole.
 //!
-//! Owns the rules of reading; which fields there are is left to `manifest` and `bucket`.
+//! Owns the way of reading; which fields there are is left to `manifest` and `bucket`, and what names and texts mean to
+//! every family's [`go_json`](crate::family::go_json).
 
 use std::fmt;
 use std::io::{self, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+
+use crate::family::go_json::{folded, unescaped_text};
 
 /// Longest string that is read, in bytes: what a node stores came in the header of an HTTP request, where Go takes
 /// 1 MiB; invalid bytes have become three each.
@@ -157,33 +160,8 @@ impl Visitor<'_> for TextVisitor {
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Text, E> {
-        match str::from_utf8(bytes) {
-            Ok(text) => Ok(Text(text.to_owned())),
-            Err(_) => Ok(Text(replace_invalid(bytes))),
-        }
+        Ok(Text(unescaped_text(bytes).into_owned()))
     }
-}
-
-/// U+FFFD for every byte that is no UTF-8, but only one for half of a surrogate pair, which stood there as an escape.
-fn replace_invalid(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    let mut surrogate_left = 0;
-    for chunk in bytes.utf8_chunks() {
-        if !chunk.valid().is_empty() {
-            text.push_str(chunk.valid());
-            surrogate_left = 0;
-        }
-        for &byte in chunk.invalid() {
-            match (surrogate_left, byte) {
-                (2, 0xA0..=0xBF) | (1, 0x80..=0xBF) => surrogate_left -= 1,
-                (_, byte) => {
-                    surrogate_left = if byte == 0xED { 2 } else { 0 };
-                    text.push(char::REPLACEMENT_CHARACTER);
-                }
-            }
-        }
-    }
-    text
 }
 
 /// The number of a name in a list, if it is there.
@@ -209,28 +187,10 @@ impl Visitor<'_> for Name<'_> {
     }
 
     fn visit_bytes<E>(self, name: &[u8]) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|known| is_same_name(name, known)))
+        let Ok(name) = str::from_utf8(name) else { return Ok(None) };
+        let name = folded(name);
+        Ok(self.0.iter().position(|known| *known == name))
     }
-}
-
-/// Simple case folding, which makes k and s of two letters beyond ASCII, too.
-fn is_same_name(name: &[u8], known: &str) -> bool {
-    let mut rest = name;
-    for &letter in known.as_bytes() {
-        let folded: &[u8] = match letter {
-            b'k' => "\u{212a}".as_bytes(),
-            b's' => "\u{17f}".as_bytes(),
-            _ => b"",
-        };
-        rest = match rest.split_first() {
-            Some((byte, after)) if byte.eq_ignore_ascii_case(&letter) => after,
-            _ => match rest.strip_prefix(folded) {
-                Some(after) if !folded.is_empty() => after,
-                _ => return false,
-            },
-        };
-    }
-    rest.is_empty()
 }
 
 /// Keeps a stream of JSON from making its reader hold much: no string and no nesting beyond the limits.

@@ -1,6 +1,6 @@
-//! JSON as nodes read it, which is as Go does (`docs/format/sqs.md` section 6): names without regard to case, of
-//! several values of one name the last, `null` as zero, U+FFFD for what is not UTF-8 and for half a surrogate pair.
-//! The grammar is serde_json's; what the fields are is left to `queue` and `message`.
+//! The values of JSON objects as they are stored, and what they are to a node (`docs/format/sqs.md` section 6): names
+//! without regard to case, of several values of one name the last, `null` as zero. The grammar is serde_json's, and what
+//! names and texts mean [`go_json`](crate::family::go_json)'s; what the fields are is left to `queue` and `message`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,6 +14,8 @@ use serde::Deserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::family::go_json::{folded, unescaped_text};
+
 /// Standard base64 with padding, as Go decodes it: bits that belong to no byte are not looked at.
 pub const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -24,19 +26,6 @@ pub const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// What a field should have been.
 pub type Expected = &'static str;
-
-/// The text of a document: each byte that is not UTF-8 is a U+FFFD.
-pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = str::from_utf8(bytes) {
-        return Cow::Borrowed(text);
-    }
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    Cow::Owned(text)
-}
 
 /// Hands the members of an object to `visit`, with their names as they are to be compared: in lower case. `null` has
 /// none.
@@ -146,19 +135,6 @@ pub fn push_compact(value: &RawValue, out: &mut Vec<u8>) {
     }
 }
 
-/// A name in lower case: the two letters beyond ASCII that Go takes for `s` and `k` as well.
-pub fn folded(name: &str) -> Cow<'_, str> {
-    if name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
-        return Cow::Borrowed(name);
-    }
-    let fold = |letter| match letter {
-        'ſ' => 's',
-        '\u{212A}' => 'k',
-        letter => letter.to_ascii_lowercase(),
-    };
-    Cow::Owned(name.chars().map(fold).collect())
-}
-
 /// A string, whatever its escapes are.
 struct Text;
 
@@ -170,22 +146,11 @@ impl<'t> Visitor<'t> for Text {
     }
 
     fn visit_borrowed_bytes<E: Error>(self, bytes: &'t [u8]) -> Result<Self::Value, E> {
-        match str::from_utf8(bytes) {
-            Ok(text) => Ok(Cow::Borrowed(text)),
-            Err(_) => self.visit_bytes(bytes),
-        }
+        Ok(unescaped_text(bytes))
     }
 
     fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        let mut text = String::with_capacity(bytes.len());
-        for chunk in bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            // The document is UTF-8, so this is half a surrogate pair: three bytes, of which the first is ED.
-            if chunk.invalid().first() == Some(&0xED) {
-                text.push(char::REPLACEMENT_CHARACTER);
-            }
-        }
-        Ok(Cow::Owned(text))
+        Ok(Cow::Owned(unescaped_text(bytes).into_owned()))
     }
 }
 
