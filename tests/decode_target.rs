@@ -330,10 +330,9 @@ fn an_export_that_is_interrupted_at_any_key_leaves_no_output_and_goes_on() {
     let staging = Staging::open(&folder.path().join("s.db")).unwrap();
     let partial = Target::new(&dump, false, &[]).unwrap().begin().unwrap();
     let progress = After { keys: 254, written: Cell::new(0) };
-    assert_eq!(
-        export(&staging, partial, &export_options(2), &progress).unwrap().keys,
-        [("dynamodb", 0), ("redis", 253)]
-    );
+    let mut keys = export(&staging, partial, &export_options(2), &progress).unwrap().keys;
+    keys.retain(|(_, keys)| *keys > 0);
+    assert_eq!(keys, [("redis", 253)]);
 }
 
 #[test]

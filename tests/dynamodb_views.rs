@@ -7,8 +7,9 @@ mod support;
 use ekvsnap_testkit::dynamodb_rows::{
     Attribute, TableSchema, item_key, item_value, legacy_payload, number_segment, segment,
 };
+use support::documentation::{ask, examples};
 use support::dynamodb::{dump, item, table, with_schema};
-use support::{Dump, Row};
+use support::Row;
 
 /// The tables of `docs/staging.md`.
 fn shop() -> Vec<Row> {
@@ -43,26 +44,6 @@ fn shop() -> Vec<Row> {
         ),
     ]
     .concat()
-}
-
-/// All rows of a query, columns separated by `|` as the shell shows them.
-fn ask(dump: &Dump, sql: &str) -> Vec<String> {
-    use rusqlite::types::Value;
-    let mut query = dump.staging.prepare(sql).unwrap();
-    let columns = query.column_count();
-    let rows = query.query_map([], |row| {
-        let cells = (0..columns).map(|column| {
-            Ok(match row.get::<_, Value>(column)? {
-                Value::Null => String::new(),
-                Value::Integer(number) => number.to_string(),
-                Value::Real(number) => number.to_string(),
-                Value::Text(text) => text,
-                Value::Blob(bytes) => format!("x{}", bytes.escape_ascii()),
-            })
-        });
-        Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
 }
 
 #[test]
@@ -150,24 +131,10 @@ fn what_the_exporter_asks_is_answered_in_order_without_sorting_or_copying() {
     assert!(ask(&dump, by_key)[0].contains("dynamodb_item_key (table_id=? AND hash=? AND range=?)"));
 }
 
-/// The queries in the DynamoDB part of `docs/staging.md`, and what the page says that they print.
-fn examples() -> Vec<(String, Vec<String>)> {
-    let page = include_str!("../docs/staging.md");
-    let section = page.split("\n## ").find(|section| section.starts_with("DynamoDB\n")).unwrap();
-    let blocks = section.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks
-        .map(|block| {
-            let (command, output) = block.split_once("\"\n").unwrap();
-            let sql = command.split_once('"').unwrap().1;
-            (sql.to_owned(), output.lines().map(str::to_owned).collect())
-        })
-        .collect()
-}
-
 #[test]
 fn the_queries_of_the_documentation_print_what_it_says() {
     let dump = dump(&shop());
-    let examples = examples();
+    let examples = examples("DynamoDB");
     assert!(examples.len() >= 3);
     for (sql, output) in examples {
         assert_eq!(ask(&dump, &sql), output, "{sql}");

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is test code")]
 
+pub mod documentation;
 pub mod dynamodb;
 pub mod expected;
 pub mod s3;
