@@ -7,9 +7,9 @@ mod support;
 use ekvsnap_testkit::dynamodb_rows::{
     Attribute, TableSchema, item_key, item_value, legacy_payload, number_segment, segment,
 };
+use support::Row;
 use support::documentation::{ask, examples};
 use support::dynamodb::{dump, item, table, with_schema};
-use support::Row;
 
 /// The tables of `docs/staging.md`.
 fn shop() -> Vec<Row> {
