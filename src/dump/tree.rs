@@ -594,7 +594,8 @@ fn write_chunk(
 /// Always a new file: what has the name already is not written through, whatever it is.
 fn create(directory: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o644);
+    // A store's content is for its owner, as long as nobody says otherwise (`docs/format/s3.md` section 3).
+    let mode = Mode::from_raw_mode(0o600);
     match openat(directory, name, flags, mode) {
         Err(Errno::EXIST) => {
             unlinkat(directory, name, AtFlags::empty())?;
@@ -632,6 +633,19 @@ mod tests {
         setrlimit(Resource::Nofile, limit).unwrap();
         assert_eq!(written, 3000);
         assert_eq!(std::fs::read(root.path().join("a/b/2999/file")).unwrap(), b"content");
+    }
+
+    #[test]
+    fn nobody_but_the_owner_can_read_a_file() {
+        use std::os::unix::fs::MetadataExt;
+
+        let root = tempfile::tempdir().unwrap();
+        let mut tree = Tree::new(root.path(), 1).unwrap();
+        let directory = tree.directory("folder").unwrap();
+        tree.begin(&directory, b"file");
+        tree.end().and_then(|()| tree.settle()).unwrap();
+        let mode = |path| std::fs::metadata(root.path().join(path)).unwrap().mode() & 0o077;
+        assert_eq!(mode("folder/file"), 0);
     }
 
     #[test]
