@@ -16,7 +16,7 @@ meanwhile does so for both.
                     ekvsnap decodes the same file beside it
 
 With --resume, what one kill costs: a run is killed after half the time of the undisturbed run before it, and the same
-command run again. Both together are divided by the undisturbed run.
+command run again. Both together are divided by the mean of that undisturbed run and of another one after them.
 
 DIR should be memory-backed and have room for a few times the largest snapshot. Python's standard library is enough.
 """
@@ -176,7 +176,7 @@ def measure(scenario, rows, directory, runs, compare, peer):
 
 
 def measure_resume(scenario, rows, directory, runs):
-    """For decode and export: per round seconds undisturbed, until the kill, of the run after it; and both ratios."""
+    """For decode and export, medians: seconds undisturbed, until the kill, of the run after it; ratios of wall and CPU time."""
     snapshot, staging, dump = directory / "bench.fsm", directory / "staging.db", directory / "dump"
     beside = [directory / f"dump{suffix}" for suffix in (".partial", ".staging.db")]
     run([RELEASE / "generate", scenario, snapshot, "--rows", str(rows)])
@@ -187,17 +187,19 @@ def measure_resume(scenario, rows, directory, runs):
     }
     results = {}
     for name, command in commands.items():
-        rounds = []
+        rounds, whole = [], run(command)
+        remove(dump)
         while len(rounds) < runs:
-            whole = run(command)
-            remove(dump)
             killed = run(command, kill_after=whole[0] / 2)
-            # The machine has become so much faster that there was nothing left to kill.
-            if killed is not None:
-                again = run(command)
-                ratios = [(killed[kind] + again[kind]) / whole[kind] for kind in (0, 1)]
-                rounds.append((whole[0], killed[0], again[0], *ratios))
+            # None: the machine has become so much faster that there was nothing left to kill.
+            again = killed and run(command)
             remove(dump, *beside)
+            after = run(command)
+            remove(dump)
+            if killed:
+                ratios = [2 * (killed[kind] + again[kind]) / (whole[kind] + after[kind]) for kind in (0, 1)]
+                rounds.append((whole[0], killed[0], again[0], *ratios))
+            whole = after
         results[name] = [statistics.median(column) for column in zip(*rounds)]
     remove(snapshot, staging)
     return results
