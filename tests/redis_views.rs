@@ -9,7 +9,8 @@ use ekvsnap_testkit::redis_rows::{
     list_meta_key, score, stream_entry, stream_entry_key, stream_meta, stream_meta_key, string_key,
     string_value, zset_blob,
 };
-use support::{Dump, Row, dump};
+use support::documentation::ask;
+use support::{Row, dump};
 
 fn rows() -> Vec<Row> {
     vec![
@@ -32,33 +33,11 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// All rows of a query, columns separated by `|` as the shell shows them.
-fn table(dump: &Dump, sql: &str) -> Vec<String> {
-    use rusqlite::types::Value;
-    let mut query = dump.staging.prepare(sql).unwrap();
-    let columns = query.column_count();
-    let rows = query.query_map([], |row| {
-        let cells = (0..columns).map(|column| {
-            Ok(match row.get::<_, Value>(column)? {
-                Value::Null => String::new(),
-                Value::Integer(number) => number.to_string(),
-                Value::Real(number) => number.to_string(),
-                Value::Text(text) => text,
-                Value::Blob(bytes) => format!("x{}", bytes.escape_ascii()),
-            })
-        });
-        Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
-}
-
 #[test]
 fn the_keys_of_the_dump_can_be_listed_with_type_size_and_expiry() {
     let dump = dump(&rows());
-    let keys = table(
-        &dump,
-        "SELECT key, type, elements, declared, expires, key_hex FROM redis_keys ORDER BY key_hex",
-    );
+    let keys =
+        ask(&dump, "SELECT key, type, elements, declared, expires, key_hex FROM redis_keys ORDER BY key_hex");
     assert_eq!(
         keys,
         [
@@ -75,19 +54,19 @@ fn the_keys_of_the_dump_can_be_listed_with_type_size_and_expiry() {
     );
     let kinds = [("string", 2), ("hll", 1), ("hash", 1), ("list", 1), ("set", 1), ("stream", 1), ("zset", 2)];
     assert_eq!(dump.report.families[0].kinds, kinds.map(|(kind, keys)| (kind.to_owned(), keys)));
-    assert_eq!(table(&dump, "SELECT key, type, expire_at_ms FROM ttl"), ["s|string|86400000"]);
-    assert_eq!(table(&dump, "SELECT * FROM mismatches"), ["h|hash|3|2|68"]);
+    assert_eq!(ask(&dump, "SELECT key, type, expire_at_ms FROM ttl"), ["s|string|86400000"]);
+    assert_eq!(ask(&dump, "SELECT * FROM mismatches"), ["h|hash|3|2|68"]);
 }
 
 #[test]
 fn the_elements_of_exported_collections_can_be_listed() {
     let dump = dump(&rows());
-    assert_eq!(table(&dump, "SELECT * FROM redis_hash_fields"), ["h|f|v|66", "h|X'67FF'|w|67FF"]);
-    assert_eq!(table(&dump, "SELECT * FROM redis_set_members"), ["t|m|6D"]);
-    assert_eq!(table(&dump, "SELECT * FROM redis_zset_members ORDER BY key"), ["z|m||6D", "zb|m|2.5|6D"]);
-    assert_eq!(table(&dump, "SELECT * FROM redis_list_items"), ["l|-1|i"]);
+    assert_eq!(ask(&dump, "SELECT * FROM redis_hash_fields"), ["h|f|v|66", "h|X'67FF'|w|67FF"]);
+    assert_eq!(ask(&dump, "SELECT * FROM redis_set_members"), ["t|m|6D"]);
+    assert_eq!(ask(&dump, "SELECT * FROM redis_zset_members ORDER BY key"), ["z|m||6D", "zb|m|2.5|6D"]);
+    assert_eq!(ask(&dump, "SELECT * FROM redis_list_items"), ["l|-1|i"]);
     assert_eq!(
-        table(&dump, "SELECT key, ms, seq, json_extract(fields, '$[0].value') FROM redis_stream_entries"),
+        ask(&dump, "SELECT key, ms, seq, json_extract(fields, '$[0].value') FROM redis_stream_entries"),
         ["x|2|0|v"]
     );
 }
@@ -109,11 +88,11 @@ fn every_text_of_every_table_and_view_is_utf8_whatever_the_keys_are() {
     }
     let dump = dump(&all);
     let relations =
-        table(&dump, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name");
+        ask(&dump, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name");
     assert!(relations.iter().any(|name| name == "redis_zset_members"));
     for name in relations {
         // Reading a cell fails where a text is none.
-        table(&dump, &format!("SELECT * FROM {name}"));
+        ask(&dump, &format!("SELECT * FROM {name}"));
     }
 }
 

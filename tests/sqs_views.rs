@@ -7,28 +7,9 @@ mod support;
 use ekvsnap_testkit::sqs_rows::{
     Home, generation_key, message, meta, meta_key, queue, sequence_key, tombstone_key,
 };
+use support::documentation::ask;
 use support::sqs::*;
-use support::{Dump, NOW_MS, Row};
-
-/// All rows of a query, columns separated by `|` as the shell shows them.
-fn table(dump: &Dump, sql: &str) -> Vec<String> {
-    use rusqlite::types::Value;
-    let mut query = dump.staging.prepare(sql).unwrap();
-    let columns = query.column_count();
-    let rows = query.query_map([], |row| {
-        let cells = (0..columns).map(|column| {
-            Ok(match row.get::<_, Value>(column)? {
-                Value::Null => String::new(),
-                Value::Integer(number) => number.to_string(),
-                Value::Real(number) => number.to_string(),
-                Value::Text(text) => text,
-                Value::Blob(bytes) => format!("x{}", bytes.escape_ascii()),
-            })
-        });
-        Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
-    });
-    rows.unwrap().map(Result::unwrap).collect()
-}
+use support::{NOW_MS, Row};
 
 /// A message of `q` that becomes visible then and was received so often.
 fn state(id: &str, visible_ms: u64, receive_count: u64) -> Row {
@@ -53,7 +34,7 @@ fn messages_have_the_state_of_the_snapshots_moment() {
     let dump = dump(&rows);
     let sql = "SELECT queue, message_id, state, retention_expired, receive_count, body FROM sqs_messages ORDER BY 1, 2";
     assert_eq!(
-        table(&dump, sql),
+        ask(&dump, sql),
         [
             "old|o|visible|1|0|x",
             "q|back|visible|0|2|x",
@@ -64,7 +45,7 @@ fn messages_have_the_state_of_the_snapshots_moment() {
     );
     let sql =
         "SELECT queue, messages, visible, delayed, in_flight, retention_expired FROM sqs_queues ORDER BY 1";
-    assert_eq!(table(&dump, sql), ["old|1|1|0|0|1", "q|4|2|1|1|0"]);
+    assert_eq!(ask(&dump, sql), ["old|1|1|0|0|1", "q|4|2|1|1|0"]);
     assert_eq!(dump.report.families[0].kinds, [("queue".to_owned(), 2), ("message".to_owned(), 5)]);
 }
 
@@ -74,7 +55,7 @@ fn queues_have_their_attributes_and_empty_ones_their_counts() {
     let dump = dump(&[queue("q.fifo", 7, more), (sequence_key("q.fifo"), b"9".to_vec())]);
     let sql = "SELECT queue, generation, is_fifo, partition_count, messages, last_sequence_number, redrive_policy, \
                redrive_allow_policy, tags, throttle, maximum_message_size FROM sqs_queues";
-    assert_eq!(table(&dump, sql), ["q.fifo|7|1|2|0|9|{}||{\"a\":\"b\"}||262144"]);
+    assert_eq!(ask(&dump, sql), ["q.fifo|7|1|2|0|9|{}||{\"a\":\"b\"}||262144"]);
 }
 
 #[test]
@@ -97,18 +78,18 @@ fn index_rows_without_message_and_messages_without_index_row_can_be_listed() {
     ]);
     let dump = dump(&rows);
     assert_eq!(
-        table(
+        ask(
             &dump,
             "SELECT family, queue, time_ms, message_id FROM sqs_index_rows_without_message ORDER BY 3"
         ),
         ["vis|q|5|gone".to_owned(), format!("vis|q|{}|moved", SENT_MS + 1)]
     );
     assert_eq!(
-        table(&dump, "SELECT family, message_id FROM sqs_messages_without_index_row ORDER BY 1, 2"),
+        ask(&dump, "SELECT family, message_id FROM sqs_messages_without_index_row ORDER BY 1, 2"),
         ["byage|bare", "vis|bare", "vis|moved"]
     );
     assert_eq!(
-        table(&dump, "SELECT family, queue, generation, count(*) FROM sqs_side_rows GROUP BY 1, 2, 3"),
+        ask(&dump, "SELECT family, queue, generation, count(*) FROM sqs_side_rows GROUP BY 1, 2, 3"),
         ["byage|q|1|2", "vis|q|0|1", "vis|q|1|3"]
     );
 }
@@ -124,7 +105,7 @@ fn a_time_below_zero_stands_as_zero_in_the_keys() {
     ]);
     let dump = dump(&rows);
     for view in ["sqs_index_rows_without_message", "sqs_messages_without_index_row"] {
-        assert_eq!(table(&dump, &format!("SELECT * FROM {view}")), [""; 0], "{view}");
+        assert_eq!(ask(&dump, &format!("SELECT * FROM {view}")), [""; 0], "{view}");
     }
 }
 
@@ -142,7 +123,7 @@ fn messages_that_no_client_can_reach_can_be_listed_with_the_reason() {
     let dump = dump(&rows);
     let sql = "SELECT queue, generation, partition, messages, unreachable FROM sqs_unreachable_messages ORDER BY 1, 5";
     assert_eq!(
-        table(&dump, sql),
+        ask(&dump, sql),
         [
             "elsewhere|18446744073709551615|3|1|no queue",
             "gone|1||1|deleted queue",
@@ -175,11 +156,11 @@ fn every_text_of_every_table_and_view_is_utf8_whatever_the_keys_are() {
     all.push((tombstone_key(b"a\0\xff", 1), vec![0xff]));
     let dump = dump(&all);
     let relations =
-        table(&dump, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name");
+        ask(&dump, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name");
     assert!(relations.iter().any(|name| name == "sqs_messages_without_index_row"));
     for name in relations {
         // Reading a cell fails where a text is none.
-        table(&dump, &format!("SELECT * FROM {name}"));
+        ask(&dump, &format!("SELECT * FROM {name}"));
     }
-    assert_eq!(table(&dump, "SELECT queue, message_id FROM sqs_messages"), ["X'FF'|X'FF'"]);
+    assert_eq!(ask(&dump, "SELECT queue, message_id FROM sqs_messages"), ["X'FF'|X'FF'"]);
 }
