@@ -7,7 +7,8 @@
 Builds the release binaries, makes each scenario with the project's own generator, and measures whole processes: wall
 time and peak memory (maximum resident set). What ekvsnap is compared with is measured between its own runs, one of
 each in every round, and a ratio is the median of the ratios of the rounds: a machine that gets slower or faster
-meanwhile does so for both.
+meanwhile does so for both. Before each program as many bytes as it may write are written and removed: the first touch
+of memory that a virtual machine has not used for a while costs several times what the programs do with it.
 
   tar x             of the same tree
   cp + sha256sum    of the snapshot
@@ -100,16 +101,25 @@ def size_of(path):
         return sum(size_of(pathlib.Path(entry.path)) for entry in entries)
 
 
+def warm(directory, size):
+    """Touches this many bytes of the memory behind the directory."""
+    ballast, mebibytes = directory / "ballast", max(1, size >> 20)
+    run(["dd", "if=/dev/zero", f"of={ballast}", "bs=1M", f"count={mebibytes}", "status=none"])
+    remove(ballast)
+
+
 class Results:
     """Wall and CPU seconds of each program in each round, and its peak memory."""
 
-    def __init__(self, scenario, rows):
-        self.scenario, self.rows, self.snapshot = scenario, rows, 0
+    def __init__(self, scenario, rows, directory):
+        self.scenario, self.rows, self.directory, self.snapshot = scenario, rows, directory, 0
         self.seconds, self.cpu, self.memory = {}, {}, {}
 
     def measure(self, name, command, *outputs):
         """Runs the command once; what it will write is removed before."""
         remove(*outputs)
+        # A database or a tree has at most about the size of the snapshot.
+        warm(self.directory, self.snapshot)
         seconds, cpu, memory = run(command)
         self.seconds.setdefault(name, []).append(seconds)
         self.cpu.setdefault(name, []).append(cpu)
@@ -141,7 +151,7 @@ class Results:
 
 def measure(scenario, rows, directory, runs, compare, peer):
     """All programs on one scenario. Without `compare` only the two halves of ekvsnap are run."""
-    results = Results(scenario, rows)
+    results = Results(scenario, rows, directory)
     snapshot, plain = directory / "bench.fsm", directory / "plain.fsm"
     staging, dump, other = directory / "staging.db", directory / "dump", directory / "peer"
     archive, copy = directory / "dump.tar", directory / "copy.fsm"

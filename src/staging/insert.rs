@@ -1,4 +1,4 @@
-//! Rows into tables, fifty to a prepared statement: a statement costs more than a row, so rows share one.
+//! Rows into tables, two hundred to a prepared statement: a statement costs more than a row, so rows share one.
 //! Knows no table; families name theirs.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,9 +11,9 @@ use super::cell::Cell;
 use crate::snapshot::Readable;
 
 /// Rows to a statement.
-const ROWS: usize = 50;
+const ROWS: usize = 200;
 
-/// Fewer rows, if they hold so many bytes of texts and blobs: fifty keys of many MiB are not to be held at once.
+/// Fewer rows, if they hold so many bytes of texts and blobs: two hundred keys of many MiB are not to be held at once.
 const BOUND_BYTES: usize = 1 << 20;
 
 /// A row that stood in its table already: one row key is visible in two files.
@@ -154,7 +154,7 @@ impl<'c> BulkInsert<'c> {
         })
     }
 
-    /// Takes one row; every fiftieth goes to the table together with those before it.
+    /// Takes one row; every [`ROWS`]th goes to the table together with those before it.
     ///
     /// # Errors
     /// Whatever SQLite says.

@@ -1,5 +1,5 @@
 //! The table of collections. Elements come in runs: a collection is entered when its run has ended, with the number of
-//! its elements, and fifty to a statement. Metas, deltas and blobs come alone: they look for it, and enter it if it is
+//! its elements, and many to a statement. Metas, deltas and blobs come alone: they look for it, and enter it if it is
 //! not there.
 
 use rusqlite::{Connection, OptionalExtension, Statement};
