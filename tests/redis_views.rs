@@ -36,8 +36,10 @@ fn rows() -> Vec<Row> {
 #[test]
 fn the_keys_of_the_dump_can_be_listed_with_type_size_and_expiry() {
     let dump = dump(&rows());
-    let keys =
-        ask(&dump, "SELECT key, type, bytes, elements, declared, expires, key_hex FROM redis_keys ORDER BY key_hex");
+    let keys = ask(
+        &dump,
+        "SELECT key, type, bytes, elements, declared, expires, key_hex FROM redis_keys ORDER BY key_hex",
+    );
     assert_eq!(
         keys,
         [
