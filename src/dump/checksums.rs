@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn what_is_no_line_is_refused() {
         let sum = "0a".repeat(32);
-        for line in ["", "\\", &sum, &format!("{sum} *p"), &format!("{sum}  "), &format!("{}  p", sum.to_uppercase())] {
+        for line in
+            ["", "\\", &sum, &format!("{sum} *p"), &format!("{sum}  "), &format!("{}  p", sum.to_uppercase())]
+        {
             assert_eq!(parse_line(line.as_bytes()), None, "{line}");
         }
     }

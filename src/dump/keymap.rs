@@ -12,6 +12,9 @@ use serde::Deserialize;
 use super::json::{self, Markup};
 use crate::snapshot::limits::MAX_KEY_BYTES;
 
+/// The name of the file.
+pub const FILE_NAME: &str = "KEYMAP.jsonl";
+
 /// Longest line that is read, in bytes: a key in base64url, and a path beside it of which every byte is escaped.
 pub const MAX_LINE_BYTES: usize = MAX_KEY_BYTES as usize / 3 * 4 + (64 << 10);
 
