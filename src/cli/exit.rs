@@ -1,6 +1,7 @@
 //! Exit statuses: a contract with scripts.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ekvsnap::dump::manifest::ManifestError;
@@ -50,6 +51,11 @@ impl From<Status> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// A file that is there already and is not replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("{} exists already", .0.display())]
+pub struct ExistsError(pub PathBuf);
 
 /// Says what went wrong, with every cause and what to do about it, and how that maps to a status.
 pub fn report(error: &anyhow::Error) -> Status {
@@ -102,6 +108,9 @@ fn status(error: &anyhow::Error) -> Status {
     for cause in error.chain() {
         if cause.is::<UsageError>() {
             return Status::Usage;
+        }
+        if cause.is::<ExistsError>() {
+            return Status::TargetExists;
         }
         if let Some(error) = cause.downcast_ref::<Error>() {
             return of_library(error);

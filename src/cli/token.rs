@@ -16,7 +16,7 @@ use ekvsnap::verify::{
 };
 use serde_json::json;
 
-use super::exit::{Status, UsageError};
+use super::exit::{ExistsError, Status, UsageError};
 use super::log::Manners;
 use super::progress::Bars;
 use super::verify::Printer;
@@ -204,7 +204,7 @@ impl Make {
 fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(ekvsnap::dump::target::TargetError::Exists(path.to_owned()).into());
+            return Err(ExistsError(path.to_owned()).into());
         }
         opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
     };

@@ -205,7 +205,7 @@ impl<'m> Printer<'m> {
             self.line(&object.to_string());
         } else if !self.manners.quiet {
             let result = match findings {
-                0 => "passed: nothing was found".to_owned(),
+                0 => "passed: no findings".to_owned(),
                 1 => "FAILED: 1 finding (exit status 7)".to_owned(),
                 _ => format!("FAILED: {} findings (exit status 7)", HumanCount(findings)),
             };

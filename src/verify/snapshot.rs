@@ -69,17 +69,19 @@ pub fn broken(error: SnapshotError) -> Result<Finding, Error> {
 pub(super) fn malformed_rows(staging: &Staging, findings: &mut Findings<'_>) -> Result<(), Error> {
     let connection = staging.connection();
     let mut query = connection.prepare(
-        "SELECT s.path, q.byte_offset, q.raw_key, q.rule FROM quarantine q JOIN source s ON s.id = q.source \
+        "SELECT s.path, q.byte_offset, \
+         iif(s.body = 'EKVMVCC2', q.raw_key, CAST(substr(q.raw_key, 1, length(q.raw_key) - 8) AS BLOB)), q.rule FROM quarantine q JOIN source s ON s.id = q.source \
          ORDER BY q.source, q.byte_offset",
     )?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let (path, rule): (String, String) = (row.get(0)?, row.get(3)?);
-        let raw_key = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        // Without the timestamp behind it.
+        let user_key = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
         findings(
             Finding::new(Kind::MalformedRow, path.as_bytes(), rule)
                 .at(row.get::<_, i64>(1)?.cast_unsigned())
-                .of_key(raw_key),
+                .of_key(user_key),
         );
     }
     Ok(())
@@ -93,7 +95,7 @@ pub(super) fn of_warning(warning: &WarningReport) -> Option<Finding> {
     }
     let samples = warning.samples.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ");
     let more = if warning.count > 3 { "; …" } else { "" };
-    let detail = format!("{} ({}) {samples}{more}", warning.meaning, warning.count);
+    let detail = format!("{} ({}): {samples}{more}", warning.meaning, warning.count);
     Some(Finding::new(Kind::Warning(kind), b"", detail).note_unless(warning.means_incomplete))
 }
 

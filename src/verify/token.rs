@@ -168,16 +168,15 @@ pub fn compare_token(held: &TokenFile, file: Option<&Path>, snapshot: &SnapshotI
         let path = path.map(Path::to_owned);
         comparisons.push(Comparison { kind, name, agrees, path, detail });
     };
-    let said =
-        |index: Option<u64>| index.map_or_else(|| "no index".to_owned(), |index| format!("index {index}"));
     let index = snapshot.index();
+    let said = index.map_or_else(|| "none".to_owned(), |index| index.to_string());
     compare(
         Kind::TokenIndexMismatch,
         "index",
         index == Some(token.index),
-        format!("the token says {}, the snapshot {}", token.index, said(index)),
+        format!("the token says {}, the snapshot {said}", token.index),
     );
-    let crc = snapshot.crc32c.map_or_else(|| "has no footer".to_owned(), |crc| format!("{crc:08x}"));
+    let crc = snapshot.crc32c.map_or_else(|| "has none".to_owned(), |crc| format!("{crc:08x}"));
     compare(
         Kind::TokenCrcMismatch,
         "crc32c",

@@ -151,7 +151,12 @@ impl Dump<'_> {
                         odd.execute((path, 0, "it is not followed"))?;
                     }
                     other => {
-                        odd.execute((path, 1, format!("{other:?}")))?;
+                        let what = match other {
+                            FileType::Fifo => "a pipe",
+                            FileType::Socket => "a socket",
+                            _ => "a device",
+                        };
+                        odd.execute((path, 1, what))?;
                     }
                 }
                 Ok(())
