@@ -109,7 +109,7 @@ fn a_damaged_file_is_found() {
 
 fn with_large_value(folder: &Path) -> Vec<Input> {
     let ts = 1_714_400_000_000 << 16;
-    let value = string_value(&[b'x'; 100_000], None);
+    let value = string_value(&[b'x'; 3_000_000], None);
     let bytes =
         SortedSnapshot::new(ts).version(&Version::put(string_key(b"k"), ts, value)).to_bytes().unwrap();
     let path = folder.join("large.fsm");
@@ -141,12 +141,12 @@ fn a_large_value_without_its_bytes_is_found() {
     let sources = scratch();
     let inputs = with_large_value(sources.path());
     for (self_contained, sql) in [
-        (false, "UPDATE large_value SET length = 1000000"),
+        (false, "UPDATE large_value SET length = 9000000"),
         (false, "UPDATE large_value SET start = -5"),
         (true, "DELETE FROM large_value_piece WHERE start > 0"),
         (true, "DELETE FROM large_value_piece WHERE start = 0"),
         (true, "DELETE FROM large_value_piece"),
-        (true, "UPDATE large_value SET length = 1000000"),
+        (true, "UPDATE large_value SET length = 9000000"),
     ] {
         let (_folder, path) = loaded(&inputs, &LoadOptions { self_contained, ..load_options() });
         assert_ne!(Connection::open(&path).unwrap().execute(sql, []).unwrap(), 0, "{sql}");
@@ -160,7 +160,7 @@ fn a_load_that_was_interrupted_is_found() {
     let path = folder.path().join("staging.db");
     let staging = Staging::create(&path).unwrap();
     let input = inputs(&Path::new(FIXTURES).join("redis-small"));
-    assert!(load(&input, &staging, &load_options(), &Stop::in_phase(1, Phase::Reconcile)).is_err());
+    assert!(load(&input, &staging, &load_options(), &Stop::in_phase(1, Phase::Load)).is_err());
     staging.close().unwrap();
     assert!(found(&path).contains(&"load_unfinished"));
 }

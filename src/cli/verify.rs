@@ -4,9 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytesize::ByteSize;
 use clap::Args;
 use ekvsnap::report::Report;
+use ekvsnap::snapshot::ReadableWhole;
 use ekvsnap::verify::{
     AgainstOptions, DumpOptions, Finding, Severity, Subset, verify_against, verify_dump, verify_snapshot,
     verify_staging,
@@ -35,14 +38,15 @@ Examples:
 
 Objects that --json prints, one a line as they come up:
   severity   finding or note; notes do not change the exit status
-  kind       what was found, e.g. checksum_mismatch, file_missing, malformed_row, or a kind of warning
-  path       the file; in a dump, relative to its root; empty if it is no one file
+  kind       what was found, e.g. checksum_mismatch or malformed_row, or a kind of warning
+  path       the file; in a dump, relative to its root; empty if it is no one file;
+             {\"base64\": base64url} if it is not UTF-8
   offset     where in the file, in bytes, or null
   key        which key, or null
   detail     what is there, and what should be
 and at the end one with
   result     passed or failed
-  verified   snapshot, staging or dump
+  verified   snapshot, staging, dump or token
   findings, notes
              how many of each
   files, files_read, bytes_read
@@ -51,14 +55,15 @@ and at the end one with
              of a snapshot or a staging database
 Fields may be added, but none is renamed. docs/verify.md lists the kinds.
 
-Exit status: 0 nothing was found, 7 something was, others as for all commands: it could not be looked at.";
+Exit status: 0 nothing was found, 7 something was; others, as for all commands, mean that it could
+not be looked at.";
 
 /// Say whether a snapshot, a staging database or a dump is whole, one line a finding
 ///
 /// A snapshot is read to its end: its checksum, every row of it. Of a staging database, the file itself, its counters and
 /// the snapshots that it refers to are checked. Of a dump, the bytes of every file (CHECKSUMS), the counts of MANIFEST,
 /// the names of KEYMAP, and that nothing is missing or there besides. With --against, a dump is also compared with what
-/// the snapshots decode to now.
+/// the snapshots decode to now. With --quiet only findings are printed.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Verify {
@@ -218,10 +223,18 @@ impl<'m> Printer<'m> {
     }
 }
 
+/// A path of other bytes than UTF-8 is given as a dump gives such values (`docs/format/dump.md` section 2).
+fn path_as_json(path: &[u8]) -> Value {
+    match str::from_utf8(path) {
+        Ok(path) => json!(path),
+        Err(_) => json!({ "base64": URL_SAFE_NO_PAD.encode(path) }),
+    }
+}
+
 fn as_json(finding: &Finding) -> Value {
     let Finding { kind, severity, path, offset, key, detail } = finding;
     json!({
-        "severity": severity.name(), "kind": kind.name(), "path": path, "offset": offset, "key": key,
+        "severity": severity.name(), "kind": kind.name(), "path": path_as_json(path), "offset": offset, "key": key,
         "detail": detail,
     })
 }
@@ -229,8 +242,8 @@ fn as_json(finding: &Finding) -> Value {
 fn as_text(finding: &Finding) -> String {
     let mut line = format!("{:<10}{}: ", finding.severity.name(), finding.kind.name());
     if !finding.path.is_empty() {
-        line.push_str(&finding.path);
         // A string cannot refuse.
+        let _ = write!(line, "{}", ReadableWhole(&finding.path));
         if let Some(offset) = finding.offset {
             let _ = write!(line, " at byte {offset}");
         }

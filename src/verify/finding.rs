@@ -142,8 +142,8 @@ pub struct Finding {
     pub kind: Kind,
     /// How bad.
     pub severity: Severity,
-    /// Where: the file in readable form; in a dump, relative to its root. Empty if it is no one file.
-    pub path: String,
+    /// Where: the file; in a dump, relative to its root. Empty if it is no one file.
+    pub path: Vec<u8>,
     /// Where in the file, in bytes from its start, if that can be said.
     pub offset: Option<u64>,
     /// Which key, in readable form, if it is one key's.
@@ -158,7 +158,7 @@ impl Finding {
         Self {
             kind,
             severity: Severity::Finding,
-            path: Readable(path).to_string(),
+            path: path.to_vec(),
             offset: None,
             key: None,
             detail: detail.into(),

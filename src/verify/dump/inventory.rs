@@ -163,7 +163,7 @@ impl Dump<'_> {
             };
             let listed = self.list(&at, |name, stat| {
                 entries += 1;
-                if entries % 1024 == 0 && progress.is_interrupted() {
+                if entries.is_multiple_of(1024) && progress.is_interrupted() {
                     return Err(VerifyError::Interrupted);
                 }
                 take(name, stat)
