@@ -120,6 +120,8 @@ impl Input {
         match fault {
             Fault::Corrupt(what) => self.corrupt(offset, what),
             Fault::Unsupported(what) => self.unsupported(offset, what),
+            Fault::Io(source) => SnapshotError::Io { name: self.name.clone(), source },
+            Fault::Spool(source) => SnapshotError::Spool { name: self.name.clone(), source },
         }
     }
 

@@ -1,6 +1,6 @@
 //! The snapshot room: from the bytes of a file to the visible rows in it.
 //!
-//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`), their rows (`row`), the rule
+//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`, `sst`), their rows (`row`), the rule
 //! that says which version of a key counts (`versions`), the classes rows are counted under (`namespace`), every bound on
 //! lengths (`limits`) and the question which files to read (`locate`). It knows no family and no database: what
 //! leaves it are batches of keys and payloads, each with its offset.
@@ -20,6 +20,7 @@ mod pebble;
 mod readable;
 mod reader;
 mod row;
+mod sst;
 mod versions;
 
 pub use batch::{Batch, Payload, Piece, Place, Row, RowCounts, Skipped};
@@ -31,4 +32,5 @@ pub use locate::{Located, index_of, is_node_name, locate, newest_in};
 pub use namespace::{Class, is_node_local};
 pub use readable::Readable;
 pub use reader::{Closing, Opening, Reader};
+pub use sst::{SstCorruption, SstUnsupported, TableCheckpoint, Tables};
 pub use versions::{ReadAt, Verdict, Versions};

@@ -3,7 +3,7 @@
 
 use super::batch::Batch;
 use super::checkpoint::Checkpoint;
-use super::error::{Corruption, SnapshotError};
+use super::error::SnapshotError;
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
@@ -99,8 +99,5 @@ pub(super) fn within(
     length: u64,
     limit: u64,
 ) -> Result<usize, SnapshotError> {
-    match usize::try_from(length) {
-        Ok(length) if length as u64 <= limit => Ok(length),
-        _ => Err(input.corrupt(offset, Corruption::TooLong { field, length, limit })),
-    }
+    super::error::within(field, length, limit).map_err(|fault| input.fault(offset, fault))
 }
