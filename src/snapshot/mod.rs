@@ -7,6 +7,7 @@
 
 mod batch;
 mod checkpoint;
+pub mod encryption;
 mod error;
 mod header;
 mod hlc;

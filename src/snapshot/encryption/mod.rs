@@ -1,0 +1,26 @@
+//! Encrypted values: the two files that hold the keys (`sidecar`, `kek`), the keys themselves (`keyring`, `data_key`),
+//! the envelope around each value (`envelope`), and opening it, whole or as it streams past (`stream`); what came up is
+//! counted in `counts` (`docs/format/encryption.md`).
+//!
+//! Key bytes never leave this folder: they are wiped when they are dropped, and nothing here prints them. Which rows are
+//! encrypted, and what an opened one means, is for the bodies and the families to say.
+
+mod counts;
+mod data_key;
+mod envelope;
+mod fault;
+mod kek;
+mod keyring;
+mod sidecar;
+mod stream;
+#[cfg(test)]
+mod vectors;
+
+pub use counts::{RowStates, UnlistedKeyIds};
+pub use data_key::DataKey;
+pub use envelope::{AssociatedData, ENVELOPE_BYTES, Envelope, NONCE_BYTES, OVERHEAD_BYTES, TAG_BYTES};
+pub use fault::{EncryptedRow, Fault, KeyIds};
+pub use kek::{Kek, KekError};
+pub use keyring::{KeyFileError, Keyring};
+pub use sidecar::{Purpose, Sidecar, SidecarError};
+pub use stream::{Authenticator, KeyStream};
