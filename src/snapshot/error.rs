@@ -190,6 +190,25 @@ pub enum Unsupported {
     Encrypted(String),
 }
 
+/// What is wrong with bytes, before somebody says which file they are of and where they stand.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Corrupt(Corruption),
+    Unsupported(Unsupported),
+}
+
+impl From<Corruption> for Fault {
+    fn from(what: Corruption) -> Self {
+        Self::Corrupt(what)
+    }
+}
+
+impl From<Unsupported> for Fault {
+    fn from(what: Unsupported) -> Self {
+        Self::Unsupported(what)
+    }
+}
+
 /// A key in readable form, for an error.
 pub(super) fn readable(key: &[u8]) -> String {
     Readable(key).to_string()

@@ -1,7 +1,7 @@
 //! The snapshot room: from the bytes of a file to the visible rows in it.
 //!
-//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`), the rule that says
-//! which version of a key counts (`versions`), the classes rows are counted under (`namespace`), every bound on
+//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`), their rows (`row`), the rule
+//! that says which version of a key counts (`versions`), the classes rows are counted under (`namespace`), every bound on
 //! lengths (`limits`) and the question which files to read (`locate`). It knows no family and no database: what
 //! leaves it are batches of keys and payloads, each with its offset.
 
@@ -20,6 +20,7 @@ mod operational;
 mod pebble;
 mod readable;
 mod reader;
+mod row;
 mod versions;
 
 pub use batch::{Batch, Payload, Piece, Place, Row, RowCounts, Skipped};

@@ -86,7 +86,8 @@ pub(super) struct LargePayload {
 /// A row that waits for its payload.
 pub(super) struct PendingRow {
     pub class: Class,
-    pub stored: Vec<u8>,
+    pub raw_key: Vec<u8>,
+    pub raw_value: Vec<u8>,
     pub shape: Shape,
     pub stand: Stand,
 }
@@ -244,7 +245,7 @@ impl Reader {
                 if let Some(row) = large.row {
                     let place = Place::Pieces { number: large.number };
                     let large = Some((place, large.length));
-                    batch.push(row.class, &row.stored, &row.shape, large, row.stand);
+                    batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, large, row.stand);
                 }
             }
             let (input, facts) = (&mut self.input, &mut self.facts);
@@ -284,8 +285,8 @@ impl Reader {
         Some(Checkpoint {
             offset: self.input.offset(),
             crc32c: self.input.crc32c(),
-            last_key: rows.versions().last().to_vec(),
-            open_keys: rows.versions().open_keys(),
+            last_key: rows.judge().versions().last().to_vec(),
+            open_keys: rows.judge().versions().open_keys(),
             counts: self.facts.counts.clone(),
             oversize_keys: self.facts.oversize_keys,
             payloads: self.facts.numbers,
