@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::encryption::{EncryptedRow, OpenError};
 use super::hlc::Hlc;
 use super::readable::Readable;
 
@@ -52,6 +53,9 @@ pub enum SnapshotError {
         /// What it is.
         what: Unsupported,
     },
+    /// An encrypted row cannot be opened.
+    #[error("{0}")]
+    Encrypted(Box<EncryptedRow>),
     /// The read timestamp lies before the oldest retained version.
     #[error(
         "history before {oldest} is gone from {name}: it was asked for at {asked}, \
@@ -185,9 +189,6 @@ pub enum Unsupported {
         /// The bits that should be zero.
         bits: u8,
     },
-    /// An encrypted payload.
-    #[error("the value of row {0} is encrypted, and this version cannot decrypt yet")]
-    Encrypted(String),
 }
 
 /// What is wrong with bytes, before somebody says which file they are of and where they stand.
@@ -195,6 +196,7 @@ pub enum Unsupported {
 pub(super) enum Fault {
     Corrupt(Corruption),
     Unsupported(Unsupported),
+    Encrypted { key: String, commit_ts: u64, what: OpenError },
 }
 
 impl From<Corruption> for Fault {

@@ -14,6 +14,7 @@
 //! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
+//! | [`encryption`] | encrypted values, sidecars, whole files encrypted |
 //! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`oracle`] | which version counts, the obvious way |
@@ -23,6 +24,7 @@
 
 pub mod container;
 pub mod dynamodb_rows;
+pub mod encryption;
 pub mod floor;
 pub mod mvcc_writer;
 pub mod oracle;

@@ -45,6 +45,7 @@ pub fn export_options(threads: usize) -> ExportOptions {
         elastickv_version: String::new(),
         wall_time: WALL_TIME.to_owned(),
         threads,
+        keys: None,
     }
 }
 

@@ -212,7 +212,8 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
     let on_error = if how.quarantine { OnError::Quarantine } else { OnError::Stop };
     let as_of = how.as_of.map_or(AsOf::Newest, |as_of| AsOf::At(Hlc(as_of)));
     let self_contained = how.self_contained;
-    let options = LoadOptions { as_of, on_error, adapters: adapters.clone(), self_contained };
+    let adapters_of = adapters.clone();
+    let options = LoadOptions { as_of, on_error, adapters: adapters_of, self_contained, keys: None };
     load(inputs, &staging, &options, &Silent)?;
     let options = ExportOptions {
         adapters,
@@ -230,6 +231,7 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),
         threads: 1,
+        keys: None,
     };
     let target = Target::new(output, false, &[])?;
     let dumped = export(&staging, target.begin()?, &options, &Silent)?;

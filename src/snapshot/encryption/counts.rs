@@ -8,15 +8,42 @@ use serde::{Deserialize, Serialize};
 /// How many unlisted key ids are named.
 const NAMED: usize = 10;
 
+/// How the value of a versioned row is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// As it is.
+    Clear,
+    /// Not at all: the row is a deletion.
+    Tombstone,
+    /// Encrypted.
+    Encrypted,
+}
+
+impl State {
+    /// All states, in the order in which they are printed.
+    pub const ALL: [Self; 3] = [Self::Clear, Self::Tombstone, Self::Encrypted];
+
+    /// The name in SQL and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Tombstone => "tombstone",
+            Self::Encrypted => "encrypted",
+        }
+    }
+
+    /// The state of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
 /// Versioned rows by the state of their value. Only keys of the sidecar are counted under, so memory is bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowStates {
-    /// In clear.
-    pub clear: u64,
-    /// Deletions, which have no value.
-    pub tombstones: u64,
-    /// Encrypted, by key id.
-    pub encrypted: BTreeMap<u32, u64>,
+    clear: u64,
+    tombstones: u64,
+    encrypted: BTreeMap<u32, u64>,
 }
 
 impl RowStates {
@@ -28,6 +55,22 @@ impl RowStates {
             None if tombstone => self.tombstones += 1,
             None => self.clear += 1,
         }
+    }
+
+    /// Sets a count; key id 0 is none.
+    pub fn set(&mut self, state: State, key_id: u32, rows: u64) {
+        match state {
+            State::Clear => self.clear = rows,
+            State::Tombstone => self.tombstones = rows,
+            State::Encrypted => drop(self.encrypted.insert(key_id, rows)),
+        }
+    }
+
+    /// Every count with its key id, 0 for none.
+    pub fn iter(&self) -> impl Iterator<Item = (State, u32, u64)> + '_ {
+        let bare = [(State::Clear, 0, self.clear), (State::Tombstone, 0, self.tombstones)];
+        let encrypted = self.encrypted.iter().map(|(key_id, rows)| (State::Encrypted, *key_id, *rows));
+        bare.into_iter().chain(encrypted)
     }
 }
 

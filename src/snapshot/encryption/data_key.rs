@@ -50,10 +50,10 @@ impl DataKey {
 mod tests {
     use super::super::vectors;
     use super::*;
-    use crate::snapshot::encryption::{ENVELOPE_BYTES, Envelope, Fault};
+    use crate::snapshot::encryption::{ENVELOPE_BYTES, Envelope, OpenError};
 
     /// The value of a row, or why it cannot be read, given the keys 0x01020304 and 1.
-    fn read(key: &[u8; KEY_BYTES], raw_key: &[u8], value: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn read(key: &[u8; KEY_BYTES], raw_key: &[u8], value: &[u8]) -> Result<Vec<u8>, OpenError> {
         let (header, payload) = value.split_first_chunk().unwrap();
         let envelope = Envelope::read(payload, payload.len() as u64)?;
         let data = envelope.associated_data(header, raw_key).parts().concat();
@@ -63,7 +63,7 @@ mod tests {
             Ok(opened)
         } else {
             assert_eq!(opened, sealed, "unauthenticated bytes came out");
-            Err(Fault::Tampered(envelope.key_id))
+            Err(OpenError::Tampered(envelope.key_id))
         }
     }
 
@@ -82,18 +82,18 @@ mod tests {
             for bit in 0..8 * raw_key.len() {
                 let mut changed = raw_key.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                assert!(matches!(read(&key, &changed, &value), Err(Fault::Tampered(_))));
+                assert!(matches!(read(&key, &changed, &value), Err(OpenError::Tampered(_))));
             }
             for bit in 0..8 * value.len() {
                 let mut changed = value.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
                 let fault = read(&key, &raw_key, &changed).unwrap_err();
                 match bit / 8 {
-                    9 => assert!(matches!(fault, Fault::Version(_))),
-                    10 => assert!(matches!(fault, Fault::Flags { .. })),
+                    9 => assert!(matches!(fault, OpenError::Version(_))),
+                    10 => assert!(matches!(fault, OpenError::Flags { .. })),
                     // Another key id: key 0 of the first vector, or one that this key is taken for here.
-                    11..15 => assert!(matches!(fault, Fault::Tampered(_) | Fault::KeyIdZero)),
-                    _ => assert!(matches!(fault, Fault::Tampered(_)), "{fault} at bit {bit}"),
+                    11..15 => assert!(matches!(fault, OpenError::Tampered(_) | OpenError::KeyIdZero)),
+                    _ => assert!(matches!(fault, OpenError::Tampered(_)), "{fault} at bit {bit}"),
                 }
             }
         }
@@ -103,9 +103,9 @@ mod tests {
     fn a_value_under_another_key_or_under_another_rows_key_is_refused() {
         let rows = vectors::rows();
         let ((key, _, _, v4, _), (_, _, v5_key, ..)) = (&rows[2], &rows[3]);
-        assert!(matches!(read(key, v5_key, v4), Err(Fault::Tampered(vectors::KEY_ID))));
+        assert!(matches!(read(key, v5_key, v4), Err(OpenError::Tampered(vectors::KEY_ID))));
         let (_, _, raw_key, value, _) = &rows[0];
-        assert!(matches!(read(&vectors::DEK_4, raw_key, value), Err(Fault::Tampered(1))));
+        assert!(matches!(read(&vectors::DEK_4, raw_key, value), Err(OpenError::Tampered(1))));
     }
 
     #[test]
@@ -116,10 +116,10 @@ mod tests {
             value[at..at + bytes.len()].copy_from_slice(bytes);
             read(&key, &raw_key, &value).unwrap_err()
         };
-        assert_eq!(with(9, &[2]), Fault::Version(2));
-        assert_eq!(with(10, &[1]), Fault::Flags { key_id: vectors::KEY_ID, flags: 1 });
-        assert_eq!(with(11, &[0; 4]), Fault::KeyIdZero);
-        assert_eq!(with(0, &[3]), Fault::Tampered(vectors::KEY_ID));
-        assert_eq!(read(&key, &raw_key, &v4[..9 + 33]), Err(Fault::Short(33)));
+        assert_eq!(with(9, &[2]), OpenError::Version(2));
+        assert_eq!(with(10, &[1]), OpenError::Flags { key_id: vectors::KEY_ID, flags: 1 });
+        assert_eq!(with(11, &[0; 4]), OpenError::KeyIdZero);
+        assert_eq!(with(0, &[3]), OpenError::Tampered(vectors::KEY_ID));
+        assert_eq!(read(&key, &raw_key, &v4[..9 + 33]), Err(OpenError::Short(33)));
     }
 }

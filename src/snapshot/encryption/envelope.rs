@@ -1,7 +1,7 @@
 //! The envelope around an encrypted value, and what its tag covers beside it (`docs/format/encryption.md` sections 2
 //! and 3). Pure: knows no keys.
 
-use super::fault::Fault;
+use super::open_error::OpenError;
 
 /// Bytes of a GCM nonce.
 pub const NONCE_BYTES: usize = 12;
@@ -20,7 +20,10 @@ const PREFIX_BYTES: usize = 6;
 const VERSION: u8 = 1;
 
 /// Flag byte and `expire_at` before every payload.
-const VALUE_HEADER_BYTES: usize = 9;
+pub const VALUE_HEADER_BYTES: usize = 9;
+
+/// The bit of the flag byte that says so (`docs/format/snapshot.md` section 2).
+pub const ENCRYPTED: u8 = 0b010;
 
 /// What an envelope says before its ciphertext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,22 +39,22 @@ impl Envelope {
     ///
     /// # Errors
     /// Too short; a version or flags of later nodes; key id 0.
-    pub fn read(payload: &[u8], payload_bytes: u64) -> Result<Self, Fault> {
+    pub fn read(payload: &[u8], payload_bytes: u64) -> Result<Self, OpenError> {
         let Some((&[version, flags, a, b, c, d], rest)) = payload.split_first_chunk::<PREFIX_BYTES>() else {
-            return Err(Fault::Short(payload_bytes));
+            return Err(OpenError::Short(payload_bytes));
         };
         let (Some(&nonce), true) = (rest.first_chunk(), payload_bytes >= OVERHEAD_BYTES as u64) else {
-            return Err(Fault::Short(payload_bytes));
+            return Err(OpenError::Short(payload_bytes));
         };
         if version != VERSION {
-            return Err(Fault::Version(version));
+            return Err(OpenError::Version(version));
         }
         let key_id = u32::from_be_bytes([a, b, c, d]);
         if flags != 0 {
-            return Err(Fault::Flags { key_id, flags });
+            return Err(OpenError::Flags { key_id, flags });
         }
         if key_id == 0 {
-            return Err(Fault::KeyIdZero);
+            return Err(OpenError::KeyIdZero);
         }
         Ok(Self { key_id, nonce })
     }
@@ -85,6 +88,11 @@ impl<'k> AssociatedData<'k> {
         Some(Self { fixed, raw_key })
     }
 
+    /// The raw key in it.
+    pub fn raw_key(&self) -> &'k [u8] {
+        self.raw_key
+    }
+
     /// Its bytes are these two parts, one after the other.
     pub fn parts(&self) -> [&[u8]; 2] {
         [&self.fixed, self.raw_key]
@@ -109,12 +117,12 @@ mod tests {
     #[test]
     fn what_later_nodes_may_write_is_told_from_what_none_can() {
         let read = |bytes: [u8; 6]| Envelope::read(&[&bytes[..], &[0; 28]].concat(), 34).unwrap_err();
-        assert_eq!(read([2, 0, 0, 0, 0, 1]), Fault::Version(2));
-        assert_eq!(read([0, 0, 0, 0, 0, 1]), Fault::Version(0));
-        assert_eq!(read([1, 1, 0, 0, 0, 7]), Fault::Flags { key_id: 7, flags: 1 });
-        assert_eq!(read([1, 0, 0, 0, 0, 0]), Fault::KeyIdZero);
-        assert_eq!(Envelope::read(&[1; 33], 33), Err(Fault::Short(33)));
-        assert_eq!(Envelope::read(&[], 0), Err(Fault::Short(0)));
+        assert_eq!(read([2, 0, 0, 0, 0, 1]), OpenError::Version(2));
+        assert_eq!(read([0, 0, 0, 0, 0, 1]), OpenError::Version(0));
+        assert_eq!(read([1, 1, 0, 0, 0, 7]), OpenError::Flags { key_id: 7, flags: 1 });
+        assert_eq!(read([1, 0, 0, 0, 0, 0]), OpenError::KeyIdZero);
+        assert_eq!(Envelope::read(&[1; 33], 33), Err(OpenError::Short(33)));
+        assert_eq!(Envelope::read(&[], 0), Err(OpenError::Short(0)));
     }
 
     proptest! {

@@ -8,8 +8,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::data_key::DataKey;
-use super::fault::{Fault, KeyIds};
 use super::kek::{Kek, KekError};
+use super::open_error::{KeyIds, OpenError};
 use super::sidecar::{Purpose, Sidecar, SidecarError};
 use crate::snapshot::limits::MAX_SIDECAR_BYTES;
 
@@ -114,12 +114,12 @@ impl Keyring {
     /// # Errors
     /// Why there is none.
     #[inline]
-    pub fn find(&self, key_id: u32) -> Result<&DataKey, Fault> {
+    pub fn find(&self, key_id: u32) -> Result<&DataKey, OpenError> {
         match self.entries.get(&key_id) {
             Some(Entry::Open(key)) => Ok(key),
-            Some(Entry::DoesNotOpen) => Err(Fault::DoesNotOpen { key_id, opened: self.opened() }),
-            Some(Entry::Raft) => Err(Fault::RaftKey(key_id)),
-            None => Err(Fault::UnknownKeyId { key_id, held: self.entries.keys().copied().collect() }),
+            Some(Entry::DoesNotOpen) => Err(OpenError::DoesNotOpen { key_id, opened: self.opened() }),
+            Some(Entry::Raft) => Err(OpenError::RaftKey(key_id)),
+            None => Err(OpenError::UnknownKeyId { key_id, held: self.entries.keys().copied().collect() }),
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
         ])
         .unwrap();
         assert!(keyring.find(1).is_ok() && keyring.find(4).is_ok());
-        assert_eq!(keyring.find(2).err().unwrap(), Fault::RaftKey(2));
+        assert_eq!(keyring.find(2).err().unwrap(), OpenError::RaftKey(2));
         let said = |id| keyring.find(id).err().unwrap().to_string();
         assert_eq!(said(3), "key id 3 does not open under this key-encryption key (ids that do: 1, 4)");
         assert!(said(5).starts_with("key id 5 is not in the sidecar (it holds 1, 2, 3, 4)"));

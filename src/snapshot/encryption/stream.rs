@@ -137,17 +137,9 @@ impl KeyStream {
 
 #[cfg(test)]
 mod tests {
+    use crate::snapshot::encryption::vectors::seal;
     use crate::snapshot::encryption::{DataKey, Envelope};
-    use aes_gcm::aead::{AeadInOut, KeyInit};
     use proptest::prelude::*;
-
-    fn sealed(key: &[u8; 32], nonce: &[u8; 12], data: &[u8], plain: &[u8]) -> (Vec<u8>, [u8; 16]) {
-        let mut value = plain.to_vec();
-        let cipher = aes_gcm::Aes256Gcm::new(key.into());
-        let nonce = aes_gcm::Nonce::from(*nonce);
-        let tag = cipher.encrypt_inout_detached(&nonce, data, value.as_mut_slice().into()).unwrap();
-        (value, tag.into())
-    }
 
     proptest! {
         #[test]
@@ -161,8 +153,7 @@ mod tests {
         ) {
             let envelope = Envelope { key_id: 7, nonce };
             let data = envelope.associated_data(&[2; 9], &raw_key);
-            let (value, tag) = sealed(&key, &nonce, &data.parts().concat(), &plain);
-            let mut all = [&value[..], &tag].concat();
+            let mut all = seal(&key, &nonce, &data.parts().concat(), &plain);
             let bit = flipped.map(|flipped| flipped.index(8 * all.len()));
             if let Some(bit) = bit {
                 all[bit / 8] ^= 1 << (bit % 8);
@@ -186,7 +177,7 @@ mod tests {
             plain in proptest::collection::vec(any::<u8>(), 1..600),
             stretches in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..8),
         ) {
-            let (value, _) = sealed(&key, &nonce, b"", &plain);
+            let value = seal(&key, &nonce, b"", &plain);
             let mut stream = DataKey::new(&key).key_stream(&nonce);
             for (start, end) in stretches {
                 let (start, end) = (start.index(plain.len()), end.index(plain.len() + 1));

@@ -1,6 +1,14 @@
 //! The keys and rows of `docs/format/encryption.md` section 10.
 
-use super::kek::{KEY_BYTES, WRAPPED_BYTES};
+use std::collections::BTreeMap;
+
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce};
+use zeroize::Zeroizing;
+
+use super::kek::{KEY_BYTES, Kek, WRAPPED_BYTES};
+use super::keyring::Keyring;
+use super::sidecar::{Purpose, Sidecar, WrappedKey};
 
 /// Digits in any grouping.
 pub fn hex(text: &str) -> Vec<u8> {
@@ -36,6 +44,24 @@ pub const DEK_4: [u8; KEY_BYTES] = bytes("8957254ac147411bf8d477d8f930cbf50b748a
 /// The data key of V4 to V8, and its id.
 pub const DEK: [u8; KEY_BYTES] = bytes("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
 pub const KEY_ID: u32 = 0x0102_0304;
+
+/// A value under a key: ciphertext and tag.
+pub fn seal(key: &[u8; KEY_BYTES], nonce: &[u8; 12], data: &[u8], plain: &[u8]) -> Vec<u8> {
+    let mut value = plain.to_vec();
+    let cipher = Aes256Gcm::new(key.into());
+    let tag = cipher.encrypt_inout_detached(&Nonce::from(*nonce), data, value.as_mut_slice().into()).unwrap();
+    value.extend_from_slice(&tag);
+    value
+}
+
+/// All keys of the vectors, those of the node's store code wrapped here.
+pub fn keyring() -> Keyring {
+    let wrapped: Vec<u8> = [vec![5; 12], seal(&KEK, &[5; 12], b"", &DEK)].concat();
+    let keys = [(1, WRAPPED_1), (4, WRAPPED_4), (KEY_ID, wrapped.try_into().unwrap())];
+    let keys: BTreeMap<_, _> =
+        keys.map(|(id, wrapped)| (id, WrappedKey { purpose: Purpose::Storage, wrapped })).into();
+    Keyring::open(&Sidecar { raft_cutover_index: 0, keys }, &Kek::new(Zeroizing::new(KEK))).unwrap()
+}
 
 /// Data key, its id, raw key, value and plaintext of V1, V2, V4, V5, V7 and V8.
 pub fn rows() -> Vec<([u8; KEY_BYTES], u32, Vec<u8>, Vec<u8>, Vec<u8>)> {

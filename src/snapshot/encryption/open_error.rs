@@ -36,7 +36,7 @@ impl fmt::Display for KeyIds {
 
 /// What is wrong with an encrypted value, or with the keys for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum OpenError {
     /// No keys were given.
     #[error("it is encrypted (key id {0}), and no keys were given")]
     NoKeys(u32),
@@ -89,7 +89,7 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl OpenError {
     /// Are the keys at fault? Then the same run can come further with others.
     pub fn is_of_keys(&self) -> bool {
         matches!(
@@ -116,17 +116,29 @@ pub struct EncryptedRow {
     /// Commit timestamp of this version.
     pub commit_ts: Hlc,
     /// What is wrong with it.
-    pub fault: Fault,
+    pub what: OpenError,
     /// CRC-32C of the file and what its footer says, if the rest could be read and they disagree.
     pub footer: Option<[u32; 2]>,
 }
 
+impl EncryptedRow {
+    /// Are the keys at fault? In a file that is damaged anyway, the key id may be what was damaged.
+    pub fn is_of_keys(&self) -> bool {
+        self.footer.is_none() && self.what.is_of_keys()
+    }
+
+    /// Did a later version of elastickv write it? In a file that is damaged anyway, nobody knows.
+    pub fn is_newer(&self) -> bool {
+        self.footer.is_none() && self.what.is_newer()
+    }
+}
+
 impl fmt::Display for EncryptedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, offset, key, commit_ts, fault, footer } = self;
+        let Self { name, offset, key, commit_ts, what, footer } = self;
         write!(
             f,
-            "{name}: the value of key {key}, commit timestamp {commit_ts}, row at byte {offset}: {fault}"
+            "{name}: the value of key {key}, commit timestamp {commit_ts}, row at byte {offset}: {what}"
         )?;
         if let Some([computed, footer]) = footer {
             write!(
