@@ -86,7 +86,7 @@ fn an_sst_bundle_is_refused_as_such() {
 #[test]
 fn an_encrypted_row_is_refused_without_keys_whatever_its_verdict_would_be() {
     let envelope = [&[1, 0, 0, 0, 0, 4][..], &[9; 40]].concat();
-    let refused = |file: &[u8]| match refusal(file) {
+    let refused = |file: &[u8]| match refusal(file, None) {
         SnapshotError::Encrypted(row) => (row.offset, row.key, row.commit_ts, row.what),
         other => panic!("{other}"),
     };

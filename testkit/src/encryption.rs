@@ -24,7 +24,7 @@ use crate::writer::SnapshotWriter;
 pub const FLAG_ENCRYPTED: u8 = 2;
 
 /// A data key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DataKey {
     /// Its id, for rows not 0.
     pub id: u32,
