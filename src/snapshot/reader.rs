@@ -277,14 +277,15 @@ impl Reader {
         self.check_history()?;
         let stop = self.input.offset() + BATCH_READ_BYTES;
         while !batch.is_full() && self.input.offset() < stop {
-            if let Some(large) = self.large.take() {
+            if let Some(mut large) = self.large.take() {
                 if large.remaining > 0 {
-                    let in_pieces = large.streams.in_pieces;
-                    self.stream(large, batch)?;
-                    if in_pieces && !batch.is_empty() {
-                        break;
+                    self.piece(&mut large, batch)?;
+                    self.large = Some(large);
+                    // An envelope has bytes of which nothing is handed on.
+                    if batch.is_empty() {
+                        continue;
                     }
-                    continue;
+                    break;
                 }
                 self.end_stream(large, batch);
             }
@@ -296,13 +297,18 @@ impl Reader {
             };
             match step {
                 Step::Row => {}
-                Step::Large(large) => {
-                    let in_pieces = large.streams.in_pieces;
+                Step::Large(large) if large.streams.in_pieces => {
                     self.large = Some(large);
                     // Its pieces need a batch of their own.
-                    if in_pieces && !batch.is_empty() {
+                    if !batch.is_empty() {
                         break;
                     }
+                }
+                Step::Large(mut large) => {
+                    while large.remaining > 0 {
+                        self.piece(&mut large, batch)?;
+                    }
+                    self.end_stream(large, batch);
                 }
                 Step::End => {
                     self.close()?;
@@ -339,7 +345,7 @@ impl Reader {
     }
 
     /// Lets the next bytes of a payload pass, into the batch if they are wanted there.
-    fn stream(&mut self, mut large: LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
+    fn piece(&mut self, large: &mut LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
         let shown = self.input.peek(1)?;
         let bytes = (shown.len() as u64).min(large.remaining).min(BATCH_BYTES as u64) as usize;
         if bytes == 0 {
@@ -354,7 +360,6 @@ impl Reader {
         }
         self.input.consume(bytes);
         large.remaining -= bytes as u64;
-        self.large = Some(large);
         Ok(())
     }
 
