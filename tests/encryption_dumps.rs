@@ -196,7 +196,7 @@ fn a_load_that_goes_on_needs_the_keys_again_and_counts_what_came_before() {
     let version = |i: u8| Version::put(string_key(&[i]), 1 << 40, string_value(&vec![i; 1 << 20], None));
     let clear = SortedSnapshot::new(1 << 40)
         .raw([&b"!encryption|writers|"[..], &[0, 0, 0, 9], b"|", &[0, 1]].concat(), [0; 12])
-        .versions(&(0..40).map(version).collect::<Vec<_>>());
+        .versions(&(0..14).map(version).collect::<Vec<_>>());
     let snapshot = place.encrypted("f.fsm", &clear.to_bytes().unwrap());
     let whole = place.load(&snapshot, &place.options());
     let report = |database: &Path| {

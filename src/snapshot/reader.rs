@@ -288,6 +288,8 @@ impl Reader {
                     break;
                 }
                 self.end_stream(large, batch);
+                // Where another large payload may follow at once, this is the only place for a checkpoint.
+                break;
             }
             let (input, facts) = (&mut self.input, &mut self.facts);
             let step = match &mut self.body {

@@ -25,13 +25,13 @@ const OTHERS: u32 = 0o077;
 #[derive(Debug, thiserror::Error)]
 pub enum KekError {
     /// The operating system failed to open or read it.
-    #[error("cannot read the key-encryption key")]
+    #[error("it cannot be read")]
     Io(#[source] io::Error),
     /// A directory, a pipe or a device.
-    #[error("a key-encryption key is a regular file")]
+    #[error("it is no regular file")]
     NotAFile,
     /// Not 32 bytes.
-    #[error("a key-encryption key is exactly 32 raw bytes; this has {0}{hint}", hint = looks_like(*.0))]
+    #[error("a key-encryption key is exactly 32 raw bytes; this file has {0}{hint}", hint = looks_like(*.0))]
     Length(u64),
 }
 
