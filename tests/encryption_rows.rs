@@ -171,7 +171,7 @@ fn one_bit_changed_anywhere_in_a_file_with_a_fitting_footer_is_never_taken_for_a
 fn a_bit_changed_in_a_long_value_its_key_or_its_header_is_noticed_however_it_is_handed_on() {
     let files = KeyFiles::new();
     let raw_key = Version::put("!redis|str|long", 7, "").raw_key();
-    let value = seal(&files.keys[0], Nonces::default().next(), &raw_key, &vec![0; 9 + 40_000]);
+    let value = seal(&files.keys[0], Nonces::default().take(), &raw_key, &vec![0; 9 + 40_000]);
     let sealed = file(&raw_key, &value);
     let keys = keyring(&files);
     assert_eq!(read(&sealed, Some(&keys)).unwrap().0[0].2, 40_000);
@@ -192,7 +192,7 @@ fn a_relabelled_value_is_refused_short_or_long_and_data_that_only_look_like_one_
     let keys = keyring(&files);
     for length in [0, 5, 32 << 10, (32 << 10) + 1, 300_000] {
         let raw_key = Version::put("!redis|str|k", 7, "").raw_key();
-        let mut value = seal(&files.keys[0], Nonces::default().next(), &raw_key, &vec![0; 9 + length]);
+        let mut value = seal(&files.keys[0], Nonces::default().take(), &raw_key, &vec![0; 9 + length]);
         for flags in [0, 1] {
             value[0] = flags;
             assert_eq!(
@@ -282,7 +282,7 @@ fn a_giant_key_is_authenticated_too() {
     let key = [&b"!redis|str|"[..], &vec![b'x'; 2 << 20]].concat();
     for length in [5, 100_000] {
         let raw_key = Version::put(key.clone(), 7, "").raw_key();
-        let value = seal(&files.keys[0], Nonces::default().next(), &raw_key, &vec![0; 9 + length]);
+        let value = seal(&files.keys[0], Nonces::default().take(), &raw_key, &vec![0; 9 + length]);
         assert_eq!(read(&file(&raw_key, &value), Some(&keys)).unwrap().0[0].1, vec![0; 9 + length]);
         let mut other = raw_key.clone();
         other[1 << 20] ^= 1;

@@ -180,7 +180,7 @@ impl Keys {
                 place: None,
             });
             let part_of = ("version", start);
-            let streams = Streams { row, in_pieces: true, length, watch: None };
+            let streams = Box::new(Streams { row, in_pieces: true, length, watch: None });
             return Ok(Step::Large(LargePayload { number, remaining: length, part_of, streams }));
         }
         if large {

@@ -91,7 +91,7 @@ pub(super) struct LargePayload {
     /// What ends too early if the payload does, and the offset at which that begins.
     pub part_of: (&'static str, u64),
     /// What is done with it. The row that belongs to it follows its last byte, unless the body hands that on later.
-    pub streams: Streams,
+    pub streams: Box<Streams>,
 }
 
 enum Body {
@@ -367,7 +367,7 @@ impl Reader {
 
     /// The last byte of a payload has passed: its row follows if it is what it says.
     fn end_stream(&mut self, large: LargePayload, batch: &mut Batch) {
-        let Streams { row, length, watch, .. } = large.streams;
+        let Streams { row, length, watch, .. } = *large.streams;
         if let Some(Err(fault)) = watch.map(Watch::finish) {
             self.facts.unopened.get_or_insert((large.part_of.1, fault));
             return;

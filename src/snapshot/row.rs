@@ -49,7 +49,7 @@ pub(super) enum Judged {
     /// Nothing: the body goes on after it.
     Done,
     /// Its payload streams past first, from the end of the version header on.
-    Streams(Streams),
+    Streams(Box<Streams>),
 }
 
 /// A row that waits for its payload.
@@ -77,7 +77,7 @@ pub(super) struct Streams {
 
 /// Looks at a payload that streams past, for the row that it belongs to.
 pub(super) struct Watch {
-    pub opening: Opening,
+    pub opening: Box<Opening>,
     key: String,
     commit_ts: u64,
 }
@@ -199,7 +199,7 @@ impl Judge {
                 PendingRow { class, raw_key, raw_value, shape, stand, place }
             });
             let watch = opening.map(|opening| Watch { opening, key: readable(user_key), commit_ts });
-            return Ok(Judged::Streams(Streams { row, in_pieces, length, watch }));
+            return Ok(Judged::Streams(Box::new(Streams { row, in_pieces, length, watch })));
         }
         if is_wanted {
             let large = place.filter(|_| is_large).map(|place| (place, length));
@@ -220,7 +220,7 @@ struct Value<'a> {
     /// Where it can be read again.
     place: Option<Place>,
     /// Has to see the payload.
-    opening: Option<Opening>,
+    opening: Option<Box<Opening>>,
 }
 
 /// Opens an encrypted value, or begins to.

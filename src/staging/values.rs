@@ -156,7 +156,7 @@ impl<'c> LargeValues<'c> {
                 None => Bytes::File(self.file(extent.source)?),
                 Some(at) => {
                     let file = self.file(extent.source)?;
-                    Bytes::Sealed(self.envelopes.open(file, extent.source, at)?)
+                    Bytes::Sealed(Box::new(self.envelopes.open(file, extent.source, at)?))
                 }
             },
             Some(payload) => {
@@ -231,7 +231,7 @@ pub struct LargeReader<'c> {
 
 enum Bytes<'c> {
     File(Arc<File>),
-    Sealed(SealedFile),
+    Sealed(Box<SealedFile>),
     Pieces { payload: i64, connection: &'c Connection, piece: Vec<u8>, start: u64 },
 }
 

@@ -129,8 +129,8 @@ pub fn seal(key: &DataKey, nonce: [u8; 12], raw_key: &[u8], clear: &[u8]) -> Vec
 pub struct Nonces(u64);
 
 impl Nonces {
-    /// The next: node abcd, epoch 2, and a counter from 1.
-    pub fn next(&mut self) -> [u8; 12] {
+    /// One more: node abcd, epoch 2, and a counter from 1.
+    pub fn take(&mut self) -> [u8; 12] {
         self.0 += 1;
         let mut nonce = [0xab, 0xcd, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0];
         nonce[4..].copy_from_slice(&self.0.to_be_bytes());
@@ -198,7 +198,7 @@ pub fn encrypt<'k, W: Write>(
         rows += u64::from(!operational);
         match chosen {
             Some(key) if value[0] & FLAG_TOMBSTONE == 0 => {
-                writer.raw(&raw_key, &seal(key, nonces.next(), &raw_key, &value))?;
+                writer.raw(&raw_key, &seal(key, nonces.take(), &raw_key, &value))?;
             }
             _ => writer.raw(&raw_key, &value)?,
         }
@@ -233,14 +233,14 @@ mod tests {
         let key = DataKey { id: 0x0102_0304, storage: true, bytes: std::array::from_fn(|i| i as u8) };
         let mut nonces = Nonces::default();
         let v4 =
-            seal(&key, nonces.next(), &hex("6bfffffffffffffc17"), b"\0\xef\xcd\xab\x89\x67\x45\x23\x01hello");
+            seal(&key, nonces.take(), &hex("6bfffffffffffffc17"), b"\0\xef\xcd\xab\x89\x67\x45\x23\x01hello");
         assert_eq!(
             v4,
             hex(
                 "02efcdab8967452301010001020304abcd00020000000000000001957ad015c8a8b9c8a3669c6b54865d3e5b387cb319"
             )
         );
-        let v5 = seal(&key, nonces.next(), &hex("6bfffffffffffff82f"), &[0; 9]);
+        let v5 = seal(&key, nonces.take(), &hex("6bfffffffffffff82f"), &[0; 9]);
         assert_eq!(
             v5,
             hex("0200000000000000000100 01020304 abcd00020000000000000002 75947a463b69d65f83a1a3dfad3d5abe")

@@ -28,7 +28,7 @@ pub struct Opener {
 /// A value whose payload has still to stream past.
 pub struct BegunValue<'o> {
     /// To be shown every byte of the payload.
-    pub opening: Opening,
+    pub opening: Box<Opening>,
     /// Key and nonce.
     pub envelope: Envelope,
     /// Value header and the first [`LARGE_HEAD_BYTES`] of the payload, as they would stand in clear. Not to be believed
@@ -109,7 +109,7 @@ impl Opener {
     }
 
     /// The same for a value of which only the head is at hand: what has to see the payload, if it could be one.
-    pub fn watch_clear(&self, raw_key: &[u8], head: &[u8], payload_bytes: u64) -> Option<Opening> {
+    pub fn watch_clear(&self, raw_key: &[u8], head: &[u8], payload_bytes: u64) -> Option<Box<Opening>> {
         let (header, payload) = split(head).ok()?;
         let envelope = self.look_alike(payload, payload_bytes)?;
         let key = find(self.keys.as_deref(), envelope.key_id).ok()?;
@@ -214,8 +214,8 @@ pub struct Opening {
 }
 
 impl Opening {
-    fn new(key: &DataKey, envelope: &Envelope, data: &AssociatedData<'_>, payload_bytes: u64) -> Self {
-        Self {
+    fn new(key: &DataKey, envelope: &Envelope, data: &AssociatedData<'_>, payload_bytes: u64) -> Box<Self> {
+        Box::new(Self {
             key_id: envelope.key_id,
             authenticator: key.authenticator(&envelope.nonce, data),
             stream: None,
@@ -224,7 +224,7 @@ impl Opening {
             position: 0,
             tag: [0; TAG_BYTES],
             tag_bytes: 0,
-        }
+        })
     }
 
     /// Takes the next bytes of the payload, and answers where the ciphertext is in them.
@@ -323,7 +323,7 @@ mod tests {
                 opening.look(&value[9..20]);
                 opening.look(&value[20..]);
             }
-            assert_eq!(whole, watched.map_or(Ok(()), Opening::finish));
+            assert_eq!(whole, watched.map_or(Ok(()), |opening| opening.finish()));
             whole
         };
         assert_eq!(check(&raw_key, &value), Err(OpenError::Relabelled(vectors::KEY_ID)));

@@ -63,8 +63,11 @@ pub fn keyring() -> Keyring {
     Keyring::open(&Sidecar { raft_cutover_index: 0, keys }, &Kek::new(Zeroizing::new(KEK))).unwrap()
 }
 
-/// Data key, its id, raw key, value and plaintext of V1, V2, V4, V5, V7 and V8.
-pub fn rows() -> Vec<([u8; KEY_BYTES], u32, Vec<u8>, Vec<u8>, Vec<u8>)> {
+/// Data key, its id, raw key, value and plaintext.
+pub type Vector = ([u8; KEY_BYTES], u32, Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// V1, V2, V4, V5, V7 and V8.
+pub fn rows() -> Vec<Vector> {
     let row = |key, id, raw_key, value, plain| (key, id, hex(raw_key), hex(value), hex(plain));
     vec![
         row(
