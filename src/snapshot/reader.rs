@@ -354,7 +354,7 @@ impl Reader {
             let (inside, offset) = large.part_of;
             return Err(self.input.truncated(offset, inside));
         }
-        let opening = large.streams.watch.as_mut().map(|watch| &mut watch.opening);
+        let opening = large.streams.watch.as_mut().map(|watch| &mut *watch.opening);
         if large.streams.in_pieces {
             batch.set_piece(large.number, &shown[..bytes], opening);
         } else if let Some(opening) = opening {
