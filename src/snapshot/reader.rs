@@ -294,6 +294,10 @@ impl Reader {
                     let large = Some((place, large.length));
                     batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, large, row.stand);
                 }
+                // The next row may be of this kind again: then this is the moment at which a checkpoint can be left.
+                if self.is_checkpoint_due() {
+                    break;
+                }
             }
             let (input, facts) = (&mut self.input, &mut self.facts);
             let step = match &mut self.body {
@@ -319,7 +323,7 @@ impl Reader {
         }
         // A resumed reader passes over some of the file again.
         batch.offset = self.position().max(self.checkpointed);
-        if batch.offset - self.checkpointed >= CHECKPOINT_BYTES {
+        if self.is_checkpoint_due() {
             batch.checkpoint = self.checkpoint().map(Box::new);
         }
         Ok(())
@@ -350,6 +354,10 @@ impl Reader {
             min_retained_ts: self.facts.operational.min_retained_ts,
             applied_index: self.facts.operational.applied_index,
         })
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        self.position().saturating_sub(self.checkpointed) >= CHECKPOINT_BYTES
     }
 
     /// How far the rows so far reach, in bytes from the start of the file.

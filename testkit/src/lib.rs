@@ -14,6 +14,7 @@
 //! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
+//! | [`sst_writer`] | `EKVSSTI1` bodies, also spoilt ones whose sums fit |
 //! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`oracle`] | which version counts, the obvious way |
@@ -32,6 +33,7 @@ pub mod s3_rows;
 pub mod scenarios;
 pub mod sorted;
 pub mod sqs_rows;
+pub mod sst_writer;
 pub mod strategies;
 pub mod txn_rows;
 pub mod version;

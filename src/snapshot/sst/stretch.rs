@@ -131,6 +131,9 @@ impl Window {
     /// The bytes from `at` on: at least `n` of them, unless they end before.
     pub fn show(&mut self, at: u64, n: usize) -> io::Result<&[u8]> {
         let left = self.stretch.len().saturating_sub(at);
+        if left == 0 {
+            return Ok(&[]);
+        }
         let wanted = (n as u64).min(left) as usize;
         let from = at.checked_sub(self.at).and_then(|from| usize::try_from(from).ok());
         let is_held = from.is_some_and(|from| from + wanted <= self.held.len() && from <= self.held.len());
