@@ -47,7 +47,7 @@ pub struct SourceReport {
 #[derive(Clone, Debug, Serialize)]
 pub struct TablesReport {
     /// Number of tables.
-    pub tables: u64,
+    pub count: u64,
     /// Bytes of all tables.
     pub bytes: u64,
     /// Data blocks stored as they are.
@@ -235,7 +235,7 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
         let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.unwrap_or(0).cast_unsigned());
         let tables = match row.get::<_, Option<i64>>(13)? {
             Some(tables) => Some(TablesReport {
-                tables: tables.cast_unsigned(),
+                count: tables.cast_unsigned(),
                 bytes: number(14)?,
                 raw_blocks: number(15)?,
                 snappy_blocks: number(16)?,

@@ -126,9 +126,9 @@ fn describe_source(text: &mut String, source: &SourceReport) {
     let _ = writeln!(text, "snapshot  {}", source.path);
     let _ = writeln!(text, "          {header}, {}, index {index}, {crc}", source.body);
     if let Some(tables) = &source.tables {
-        let TablesReport { tables, bytes, raw_blocks, snappy_blocks } = *tables;
-        let of = if tables == 1 { "table" } else { "tables" };
-        let (tables, bytes, rows) = (HumanCount(tables), HumanBytes(bytes), HumanCount(source.rows));
+        let TablesReport { count, bytes, raw_blocks, snappy_blocks } = *tables;
+        let of = if count == 1 { "table" } else { "tables" };
+        let (tables, bytes, rows) = (HumanCount(count), HumanBytes(bytes), HumanCount(source.rows));
         let (blocks, raw_blocks) = (HumanCount(raw_blocks + snappy_blocks), HumanCount(raw_blocks));
         let snappy_blocks = HumanCount(snappy_blocks);
         let _ = writeln!(

@@ -15,6 +15,7 @@
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
 //! | [`sst_writer`] | `EKVSSTI1` bodies, also spoilt ones whose sums fit |
+//! | [`bundled`] | bundles with the rows of `EKVPBBL1` files, which [`split`] takes apart |
 //! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`oracle`] | which version counts, the obvious way |
@@ -22,6 +23,7 @@
 //! | [`scenarios`] | large files for measuring |
 //! | [`floor`] | the least that a run through SQLite costs, for measuring |
 
+pub mod bundled;
 pub mod container;
 pub mod dynamodb_rows;
 pub mod floor;
@@ -32,12 +34,10 @@ pub mod redis_rows;
 pub mod s3_rows;
 pub mod scenarios;
 pub mod sorted;
+pub mod split;
 pub mod sqs_rows;
 pub mod sst_writer;
 pub mod strategies;
 pub mod txn_rows;
 pub mod version;
 pub mod writer;
-
-#[cfg(test)]
-mod split;

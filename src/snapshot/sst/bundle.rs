@@ -141,11 +141,11 @@ impl Bundle {
         let (length, end) = (metadata.len(), self.start.saturating_add(self.manifest.total_file_bytes));
         if length < end {
             let (name, offset) = (input.name().to_owned(), self.start);
-            return Err(SnapshotError::Truncated { name, offset, end: length, inside: "tables" });
+            return Err(SnapshotError::Truncated { name, offset, end: length, inside: "body" });
         }
         if length - end != 0 && length - end != FOOTER_BYTES {
             let fault = SstCorruption::FileLength { end, length };
-            return Err(input.fault(self.start, fault.into()));
+            return Err(input.fault(end, fault.into()));
         }
         self.file = Some(Arc::new(file));
         Ok(())
