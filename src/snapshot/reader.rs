@@ -288,7 +288,7 @@ impl Reader {
                     break;
                 }
                 self.end_stream(large, batch);
-                // Where another large payload may follow at once, this is the only place for a checkpoint.
+                // The next row may be of this kind again: then this is the moment at which a checkpoint can be left.
                 break;
             }
             let (input, facts) = (&mut self.input, &mut self.facts);
@@ -369,7 +369,7 @@ impl Reader {
     fn end_stream(&mut self, large: LargePayload, batch: &mut Batch) {
         let Streams { row, length, watch, .. } = *large.streams;
         if let Some(Err(fault)) = watch.map(Watch::finish) {
-            self.facts.unopened.get_or_insert((large.part_of.1, fault));
+            self.facts.unopened.get_or_insert(fault);
             return;
         }
         if let Some(row) = row {
