@@ -2,11 +2,13 @@
 //! nodes have written (`docs/format/redis.md`).
 //!
 //! `rows` takes rows apart; `blob` and `entry` walk the protobuf inside values; `stage` puts records into
-//! tables; `reconcile` looks at them as a whole; `export` writes the files.
+//! tables; `reconcile` looks at them as a whole; `export` writes the files; `glob` knows the
+//! patterns that keys are asked for by.
 
 mod blob;
 mod entry;
 mod export;
+pub mod glob;
 mod reconcile;
 pub mod rows;
 mod stage;
