@@ -7,7 +7,8 @@
 //! * [`family`]: what rows mean, the tables they go to, and the queries that give them back, per family;
 //! * [`dump`]: the files of the tree: names, JSON, manifest, checksums.
 //!
-//! Two runs lead through them: [`load`] from snapshots to a staging database, [`export`] from there to a tree.
+//! Two runs lead through them: [`load`] from snapshots to a staging database, [`export`] from there to a tree. A third,
+//! [`verify`], looks whether what they read and wrote is whole.
 
 pub mod dump;
 pub mod error;
@@ -18,3 +19,4 @@ pub mod progress;
 pub mod report;
 pub mod snapshot;
 pub mod staging;
+pub mod verify;

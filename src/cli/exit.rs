@@ -1,13 +1,15 @@
 //! Exit statuses: a contract with scripts.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ekvsnap::dump::manifest::ManifestError;
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
-use ekvsnap::snapshot::SnapshotError;
+use ekvsnap::snapshot::{SnapFileError, SnapshotError, TokenError};
 use ekvsnap::staging::StagingError;
+use ekvsnap::verify::{TokenFileError, VerifyError};
 
 use super::hints;
 
@@ -21,7 +23,7 @@ Exit status:
   4    written by a newer version, or of a kind that this version does not read
   5    keys are missing
   6    the target exists, or is in use
-  7    verification failed
+  7    verification failed: something was found that should not be so
   8    the operating system failed: no space, unreadable disk
   130  interrupted";
 
@@ -34,6 +36,7 @@ pub enum Status {
     Corrupt = 3,
     Unsupported = 4,
     TargetExists = 6,
+    Unverified = 7,
     System = 8,
     Interrupted = 130,
 }
@@ -48,6 +51,11 @@ impl From<Status> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// A file that is there already and is not replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("{} exists already", .0.display())]
+pub struct ExistsError(pub PathBuf);
 
 /// Says what went wrong, with every cause and what to do about it, and how that maps to a status.
 pub fn report(error: &anyhow::Error) -> Status {
@@ -101,6 +109,9 @@ fn status(error: &anyhow::Error) -> Status {
         if cause.is::<UsageError>() {
             return Status::Usage;
         }
+        if cause.is::<ExistsError>() {
+            return Status::TargetExists;
+        }
         if let Some(error) = cause.downcast_ref::<Error>() {
             return of_library(error);
         }
@@ -114,10 +125,10 @@ fn status(error: &anyhow::Error) -> Status {
             return of_target(error);
         }
         if let Some(error) = cause.downcast_ref::<ManifestError>() {
-            return match error {
-                ManifestError::NewerFormat(_) => Status::Unsupported,
-                _ => Status::Corrupt,
-            };
+            return of_manifest(error);
+        }
+        if let Some(error) = cause.downcast_ref::<TokenFileError>() {
+            return of_token_file(error);
         }
     }
     Status::System
@@ -132,7 +143,41 @@ fn of_library(error: &Error) -> Status {
         Error::NotStaged { .. } => Status::Usage,
         Error::OtherRun { .. } => Status::TargetExists,
         Error::Interrupted => Status::Interrupted,
-        Error::Tree(_) | Error::LargeValue(_) | Error::Manifest(_) | Error::ReaderDied => Status::System,
+        Error::ManifestRefused { error, .. } => of_manifest(error),
+        Error::Verify(VerifyError::Unreadable { source, .. })
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Status::Usage
+        }
+        Error::Tree(_) | Error::LargeValue(_) | Error::Manifest(_) | Error::Verify(_) | Error::ReaderDied => {
+            Status::System
+        }
+    }
+}
+
+fn of_manifest(error: &ManifestError) -> Status {
+    match error {
+        ManifestError::NewerFormat(_) => Status::Unsupported,
+        _ => Status::Corrupt,
+    }
+}
+
+fn of_token_file(error: &TokenFileError) -> Status {
+    match error {
+        TokenFileError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Status::Usage
+        }
+        TokenFileError::Unreadable { .. } => Status::System,
+        TokenFileError::Token { error, .. } => of_token(error),
+        TokenFileError::Snap { error: SnapFileError::NoToken(error), .. } => of_token(error),
+        TokenFileError::Snap { .. } => Status::Corrupt,
+    }
+}
+
+fn of_token(error: &TokenError) -> Status {
+    match error {
+        TokenError::Version(_) => Status::Unsupported,
+        _ => Status::Corrupt,
     }
 }
 

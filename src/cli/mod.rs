@@ -5,6 +5,7 @@ mod args;
 mod decode;
 mod exit;
 mod export;
+mod given;
 mod hints;
 mod info;
 mod interrupt;
@@ -12,6 +13,8 @@ mod load;
 mod log;
 mod progress;
 mod text;
+mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -36,6 +39,9 @@ enum Command {
     Load(load::Load),
     Export(export::Export),
     Info(info::Info),
+    Verify(verify::Verify),
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// Runs the command that the arguments name.
@@ -54,6 +60,8 @@ pub fn main() -> ExitCode {
         Command::Load(command) => command.run(&cli.manners),
         Command::Export(command) => command.run(&cli.manners),
         Command::Info(command) => command.run(&cli.manners),
+        Command::Verify(command) => command.run(&cli.manners),
+        Command::Token(command) => command.run(&cli.manners),
     };
     match run {
         Ok(status) => status.into(),

@@ -99,6 +99,7 @@ mod tests {
     fn text_stays_text_and_other_bytes_become_escapes() {
         assert_eq!(Readable("ключ\n\u{0}".as_bytes()).to_string(), "ключ\\n\\0");
         assert_eq!(Readable(b"a\xff\xfe").to_string(), "a\\xff\\xfe");
+        assert_eq!(Escaped(&[b'x'; 1000]).to_string(), "x".repeat(1000));
         assert!(Readable(&[b'x'; 1000]).to_string().ends_with("x… (1000 bytes)"));
     }
 
