@@ -91,3 +91,22 @@ CREATE TABLE large_value_piece (
     bytes   BLOB NOT NULL,
     PRIMARY KEY (source, payload, start)
 ) STRICT;
+
+-- For people: what the rows of all sources were. Together they are all rows that were read.
+CREATE VIEW row_classes AS
+SELECT class, verdict, sum(rows) AS rows FROM row_count GROUP BY class, verdict;
+
+-- For people: malformed rows with the key as the node knows it, as text where it is ASCII and as a blob literal where it
+-- is not. In an EKVMVCC2 body the timestamp is no part of the key, elsewhere it is its last eight bytes.
+CREATE VIEW quarantined_rows AS
+SELECT
+    iif(CAST(k.key AS TEXT) GLOB '*[^ -~]*' OR instr(k.key, x'00'), quote(k.key), CAST(k.key AS TEXT)) AS key,
+    k.class, k.rule, s.path, k.byte_offset,
+    iif(typeof(k.raw_value) = 'integer',
+        (SELECT l.length FROM large_value l WHERE l.id = k.raw_value), length(k.raw_value)) AS value_bytes,
+    hex(k.key) AS key_hex,
+    k.id
+FROM (
+    SELECT q.*, iif(o.body = 'EKVMVCC2', q.raw_key, substr(q.raw_key, 1, length(q.raw_key) - 8)) AS key
+    FROM quarantine q JOIN source o ON o.id = q.source
+) k JOIN source s ON s.id = k.source;

@@ -203,27 +203,55 @@ WHERE (meta_length IS NOT NULL OR blob_id IS NOT NULL OR type <> 'stream')
         OR NOT EXISTS (SELECT 1 FROM redis_type_conflict c WHERE c.key = s.key AND c.type = s.type));
 
 -- For people: every key of the dump, as text where it is text and as a blob literal where it is not; so are names
--- and members in the views below.
+-- and members in the views below. `bytes` is what the values have in sum, with the names, members and eight bytes for
+-- each score; of stream entries, what their JSON has. `key_order` is the key as it is: what an index finds keys by.
+-- The plus sign makes a type no column, as the others are none: SQLite then reads the tables through the view.
 CREATE VIEW redis_keys AS
 SELECT
     iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key,
     type,
+    bytes,
     elements,
     declared,
     strftime('%Y-%m-%dT%H:%M:%fZ', expire_at_ms / 1000.0, 'unixepoch') AS expires,
     expire_at_ms,
-    hex(key) AS key_hex
+    hex(key) AS key_hex,
+    key AS key_order
 FROM (
-    SELECT key, key_is_text, 'string' AS type, NULL AS elements, NULL AS declared, expire_at_ms
+    SELECT key, key_is_text, 'string' AS type, NULL AS elements, NULL AS declared, expire_at_ms,
+        iif(typeof(value) = 'integer', (SELECT l.length FROM large_value l WHERE l.id = value), length(CAST(value AS BLOB)))
+            AS bytes
     FROM redis_exported_string
     UNION ALL
-    SELECT key, key_is_text, 'hll', NULL, NULL, expire_at_ms FROM redis_exported_hll
+    SELECT key, key_is_text, 'hll', NULL, NULL, expire_at_ms,
+        iif(typeof(value) = 'integer', (SELECT l.length FROM large_value l WHERE l.id = value), length(CAST(value AS BLOB)))
+    FROM redis_exported_hll
     UNION ALL
-    SELECT key, key_is_text, type, found, declared, expire_at_ms FROM redis_exported_collection
+    SELECT key, key_is_text, +type, +found, +declared, expire_at_ms,
+        coalesce(CASE type
+            WHEN 'hash' THEN (
+                SELECT sum(length(f.name) + iif(typeof(f.value) = 'integer',
+                    (SELECT l.length FROM large_value l WHERE l.id = f.value), length(CAST(f.value AS BLOB))))
+                FROM redis_hash_field f WHERE f.collection = contents)
+            WHEN 'list' THEN (
+                SELECT sum(iif(typeof(i.item) = 'integer',
+                    (SELECT l.length FROM large_value l WHERE l.id = i.item), length(CAST(i.item AS BLOB))))
+                FROM redis_list_item i WHERE i.collection = contents)
+            WHEN 'set' THEN (SELECT sum(length(m.member)) FROM redis_set_member m WHERE m.collection = contents)
+            WHEN 'zset' THEN (SELECT sum(length(m.member) + 8) FROM redis_zset_member m WHERE m.collection = contents)
+            ELSE (
+                SELECT sum(iif(typeof(e.fields) = 'integer',
+                    (SELECT l.length FROM large_value l WHERE l.id = e.fields), length(CAST(e.fields AS BLOB))))
+                FROM redis_stream_entry e
+                WHERE e.collection = contents AND (stream_trimmed_ms IS NULL
+                    OR (stream_trimmed_ms, stream_trimmed_seq) = (0, 0)
+                    OR (e.ms, e.seq) > (stream_trimmed_ms, stream_trimmed_seq)))
+        END, 0)
+    FROM redis_exported_collection
 );
 
 CREATE VIEW ttl AS
-SELECT key, type, expires, expire_at_ms FROM redis_keys WHERE expire_at_ms IS NOT NULL;
+SELECT key, type, expires, expire_at_ms, key_hex FROM redis_keys WHERE expire_at_ms IS NOT NULL;
 
 -- Collections that hold more or fewer elements than their meta row and deltas say.
 CREATE VIEW mismatches AS
@@ -231,32 +259,52 @@ SELECT iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key, type, declared, f
 FROM redis_exported_collection
 WHERE declared <> found;
 
+-- A value too long to be in the database is NULL in the views below; `bytes` is its length.
+CREATE VIEW redis_strings AS
+SELECT iif(key_is_text, CAST(key AS TEXT), quote(key)) AS key,
+    iif(typeof(value) = 'integer', NULL, value) AS value,
+    iif(typeof(value) = 'integer', (SELECT l.length FROM large_value l WHERE l.id = value), length(CAST(value AS BLOB)))
+        AS bytes,
+    hex(key) AS key_hex, key AS key_order
+FROM redis_exported_string;
+
 -- A flag for every name and member would cost a tenth of the load; here only ASCII is shown as text. The casts are
 -- for builds of SQLite in which GLOB does not look into blobs.
 CREATE VIEW redis_hash_fields AS
 SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
     iif(CAST(f.name AS TEXT) GLOB '*[^ -~]*' OR instr(f.name, x'00'), quote(f.name), CAST(f.name AS TEXT)) AS name,
-    f.value, hex(f.name) AS name_hex
+    iif(typeof(f.value) = 'integer', NULL, f.value) AS value,
+    iif(typeof(f.value) = 'integer',
+        (SELECT l.length FROM large_value l WHERE l.id = f.value), length(CAST(f.value AS BLOB))) AS bytes,
+    hex(f.name) AS name_hex, hex(s.key) AS key_hex, s.key AS key_order
 FROM redis_exported_collection s JOIN redis_hash_field f ON f.collection = s.contents WHERE s.type = 'hash';
 
 CREATE VIEW redis_set_members AS
 SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
     iif(CAST(m.member AS TEXT) GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
-    hex(m.member) AS member_hex
+    hex(m.member) AS member_hex, hex(s.key) AS key_hex, s.key AS key_order
 FROM redis_exported_collection s JOIN redis_set_member m ON m.collection = s.contents WHERE s.type = 'set';
 
 CREATE VIEW redis_zset_members AS
 SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
     iif(CAST(m.member AS TEXT) GLOB '*[^ -~]*' OR instr(m.member, x'00'), quote(m.member), CAST(m.member AS TEXT)) AS member,
-    m.score, hex(m.member) AS member_hex
+    m.score, hex(m.member) AS member_hex, hex(s.key) AS key_hex, s.key AS key_order
 FROM redis_exported_collection s JOIN redis_zset_member m ON m.collection = s.contents WHERE s.type = 'zset';
 
 CREATE VIEW redis_list_items AS
-SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, i.seq, i.item
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
+    i.seq,
+    iif(typeof(i.item) = 'integer', NULL, i.item) AS item,
+    iif(typeof(i.item) = 'integer',
+        (SELECT l.length FROM large_value l WHERE l.id = i.item), length(CAST(i.item AS BLOB))) AS bytes,
+    hex(s.key) AS key_hex, s.key AS key_order
 FROM redis_exported_collection s JOIN redis_list_item i ON i.collection = s.contents WHERE s.type = 'list';
 
 CREATE VIEW redis_stream_entries AS
-SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key, e.ms, e.seq, e.fields
+SELECT iif(s.key_is_text, CAST(s.key AS TEXT), quote(s.key)) AS key,
+    e.ms, e.seq,
+    iif(typeof(e.fields) = 'integer', NULL, e.fields) AS fields,
+    hex(s.key) AS key_hex, s.key AS key_order
 FROM redis_exported_collection s JOIN redis_stream_entry e ON e.collection = s.contents
 WHERE s.type = 'stream'
     AND (s.stream_trimmed_ms IS NULL OR (s.stream_trimmed_ms, s.stream_trimmed_seq) = (0, 0)

@@ -36,20 +36,22 @@ fn rows() -> Vec<Row> {
 #[test]
 fn the_keys_of_the_dump_can_be_listed_with_type_size_and_expiry() {
     let dump = dump(&rows());
-    let keys =
-        ask(&dump, "SELECT key, type, elements, declared, expires, key_hex FROM redis_keys ORDER BY key_hex");
+    let keys = ask(
+        &dump,
+        "SELECT key, type, bytes, elements, declared, expires, key_hex FROM redis_keys ORDER BY key_hex",
+    );
     assert_eq!(
         keys,
         [
-            "h|hash|2|3||68",
-            "l|list|1|1||6C",
-            "p|hll||||70",
-            "s|string|||1970-01-02T00:00:00.000Z|73",
-            "t|set|1|||74",
-            "x|stream|1|1||78",
-            "z|zset|1|||7A",
-            "zb|zset|1|||7A62",
-            "X'FF'|string||||FF",
+            "h|hash|5|2|3||68",
+            "l|list|1|1|1||6C",
+            "p|hll|0||||70",
+            "s|string|4|||1970-01-02T00:00:00.000Z|73",
+            "t|set|1|1|||74",
+            "x|stream|26|1|1||78",
+            "z|zset|9|1|||7A",
+            "zb|zset|9|1|||7A62",
+            "X'FF'|string|6||||FF",
         ]
     );
     let kinds = [("string", 2), ("hll", 1), ("hash", 1), ("list", 1), ("set", 1), ("stream", 1), ("zset", 2)];
@@ -61,10 +63,20 @@ fn the_keys_of_the_dump_can_be_listed_with_type_size_and_expiry() {
 #[test]
 fn the_elements_of_exported_collections_can_be_listed() {
     let dump = dump(&rows());
-    assert_eq!(ask(&dump, "SELECT * FROM redis_hash_fields"), ["h|f|v|66", "h|X'67FF'|w|67FF"]);
-    assert_eq!(ask(&dump, "SELECT * FROM redis_set_members"), ["t|m|6D"]);
-    assert_eq!(ask(&dump, "SELECT * FROM redis_zset_members ORDER BY key"), ["z|m||6D", "zb|m|2.5|6D"]);
-    assert_eq!(ask(&dump, "SELECT * FROM redis_list_items"), ["l|-1|i"]);
+    assert_eq!(
+        ask(&dump, "SELECT key, value, bytes, key_hex FROM redis_strings"),
+        ["s|text|4|73", "X'FF'|xbytes\\xff|6|FF"]
+    );
+    assert_eq!(
+        ask(&dump, "SELECT key, name, value, bytes, name_hex, key_hex FROM redis_hash_fields"),
+        ["h|f|v|1|66|68", "h|X'67FF'|w|1|67FF|68"]
+    );
+    assert_eq!(ask(&dump, "SELECT key, member, member_hex, key_hex FROM redis_set_members"), ["t|m|6D|74"]);
+    assert_eq!(
+        ask(&dump, "SELECT key, member, score, member_hex, key_hex FROM redis_zset_members ORDER BY key"),
+        ["z|m||6D|7A", "zb|m|2.5|6D|7A62"]
+    );
+    assert_eq!(ask(&dump, "SELECT key, seq, item, bytes, key_hex FROM redis_list_items"), ["l|-1|i|1|6C"]);
     assert_eq!(
         ask(&dump, "SELECT key, ms, seq, json_extract(fields, '$[0].value') FROM redis_stream_entries"),
         ["x|2|0|v"]

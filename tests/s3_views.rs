@@ -1,23 +1,13 @@
-//! The staging database as people ask it: the views over the S3 tables, and the queries of `docs/staging.md`.
+//! The staging database as people ask it: the views over the S3 tables.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod support;
 
-use support::documentation::{ask, examples};
+use support::documentation::ask;
 use support::{S3, decode};
 
 const FIXTURE: &str = "tests/fixtures/s3-small/0000000000000385.fsm";
-
-#[test]
-fn the_queries_of_the_documentation_print_what_it_says() {
-    let dump = decode(&[std::fs::read(FIXTURE).unwrap()], S3).unwrap();
-    let examples = examples("S3");
-    assert_eq!(examples.len(), 3);
-    for (sql, output) in examples {
-        assert_eq!(ask(&dump, &sql), output, "{sql}");
-    }
-}
 
 #[test]
 fn what_every_object_and_chunk_is_asked_for_is_found_without_sorting_or_copying() {

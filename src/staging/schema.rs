@@ -17,6 +17,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/05_dynamodb.sql")),
     M::up(include_str!("../../migrations/06_s3.sql")),
     M::up(include_str!("../../migrations/07_sqs.sql")),
+    M::up(include_str!("../../migrations/08_keys.sql")),
+    M::up(include_str!("../../migrations/09_leftovers.sql")),
 ];
 
 /// Brings a database to the newest schema.

@@ -1,6 +1,7 @@
 //! Rows in, a dump and what was said about it out: writes snapshots with the testkit, loads and exports them
 //! through the library, and reads the tree back. Holds what every run must keep: a snapshot that comes through a
-//! pipe, whose large values are kept in pieces, gives the same dump and the same warnings as the file.
+//! pipe, whose large values are kept in pieces, gives the same dump and the same warnings as the file, and the views
+//! over all families say what the report and the warnings say.
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is test code")]
@@ -10,6 +11,7 @@ pub mod dynamodb;
 pub mod expected;
 pub mod s3;
 pub mod sqs;
+pub mod views;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -184,12 +186,14 @@ pub fn decode_through(through: Through, snapshots: &[Vec<u8>], how: How) -> Resu
     let folder = if how.adapter == "redis" { "redis/db_0" } else { how.adapter };
     collect(&output.join(folder), "", &mut files);
     let manifest = serde_json::from_slice(&fs::read(output.join("MANIFEST.json")).unwrap()).unwrap();
+    let staging = Connection::open(&staging_path).unwrap();
+    views::assert_they_agree(&staging, &report);
     Ok(Dump {
         files,
         warnings: report.warnings.iter().map(|warning| (warning.kind, warning.count)).collect(),
         report,
         manifest,
-        staging: Connection::open(&staging_path).unwrap(),
+        staging,
         _directory: directory,
     })
 }
