@@ -5,7 +5,8 @@
 //! * [`snapshot`]: the file's layers, its checksums, and which version of a key counts;
 //! * [`staging`]: the SQLite database that holds the visible rows;
 //! * [`family`]: what rows mean, the tables they go to, and the queries that give them back, per family;
-//! * [`dump`]: the files of the tree: names, JSON, manifest, checksums.
+//! * [`dump`]: the files of the tree: names, JSON, manifest, checksums;
+//! * [`query`]: what people ask of the database themselves, and what helps them to.
 //!
 //! Two runs lead through them: [`load`] from snapshots to a staging database, [`export`] from there to a tree. A third,
 //! [`verify`], looks whether what they read and wrote is whole.
@@ -16,6 +17,7 @@ pub mod export;
 pub mod family;
 pub mod load;
 pub mod progress;
+pub mod query;
 pub mod report;
 pub mod snapshot;
 pub mod staging;

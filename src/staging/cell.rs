@@ -9,10 +9,16 @@ pub struct U64(pub u64);
 
 impl ToSql for U64 {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match i64::try_from(self.0) {
-            Ok(number) => number.into(),
-            Err(_) => ToSqlOutput::Owned(Value::Text(self.digits())),
-        })
+        Ok(ToSqlOutput::Owned((*self).into()))
+    }
+}
+
+impl From<U64> for Value {
+    fn from(number: U64) -> Self {
+        match i64::try_from(number.0) {
+            Ok(number) => Self::Integer(number),
+            Err(_) => Self::Text(number.digits()),
+        }
     }
 }
 
