@@ -52,6 +52,19 @@ impl From<Status> for ExitCode {
 #[error("{0}")]
 pub struct UsageError(pub String);
 
+/// A run that leaves nothing to go on with was told to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct StoppedError;
+
+/// The same error, for a run that leaves nothing to go on with.
+pub fn leaving_nothing(error: Error) -> anyhow::Error {
+    match error {
+        Error::Interrupted => StoppedError.into(),
+        error => error.into(),
+    }
+}
+
 /// A file that is there already and is not replaced.
 #[derive(Debug, thiserror::Error)]
 #[error("{} exists already", .0.display())]
@@ -108,6 +121,9 @@ fn status(error: &anyhow::Error) -> Status {
     for cause in error.chain() {
         if cause.is::<UsageError>() {
             return Status::Usage;
+        }
+        if cause.is::<StoppedError>() {
+            return Status::Interrupted;
         }
         if cause.is::<ExistsError>() {
             return Status::TargetExists;

@@ -16,7 +16,7 @@ use ekvsnap::verify::{
 };
 use serde_json::json;
 
-use super::exit::{ExistsError, Status, UsageError};
+use super::exit::{ExistsError, Status, UsageError, leaving_nothing};
 use super::log::Manners;
 use super::progress::Bars;
 use super::verify::Printer;
@@ -171,7 +171,7 @@ impl Show {
 impl Make {
     fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let bars = Bars::new(manners)?;
-        let snapshot = SnapshotIdentity::read(&self.snapshot, &bars)?;
+        let snapshot = SnapshotIdentity::read(&self.snapshot, &bars).map_err(leaving_nothing)?;
         let path = self.snapshot.display();
         let Some(crc32c) = snapshot.crc32c else {
             return Err(UsageError(format!("{path} has no CRC-32C footer, so no token can mean it")).into());
@@ -235,7 +235,7 @@ impl Check {
                 findings(broken(error)?);
                 None
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(leaving_nothing(error)),
         };
         if let (Some(held), Some(snapshot)) = (held, snapshot) {
             let file = self.token.exists().then_some(&*self.token);

@@ -18,7 +18,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::args::{AdapterArgs, BUNDLE_SIZE, inputs_at, parse_scope, parse_size, threads};
-use super::exit::{Status, UsageError};
+use super::exit::{Status, UsageError, leaving_nothing};
 use super::given::Given;
 use super::log::Manners;
 use super::progress::Bars;
@@ -120,7 +120,8 @@ impl Verify {
         let (looked_at, summary) = match given {
             Given::Dump => {
                 let (subset, threads) = (self.subset.unwrap_or(Subset::ALL), threads(self.threads));
-                let checked = verify_dump(&self.path, DumpOptions { subset, threads }, &bars, &mut findings)?;
+                let checked = verify_dump(&self.path, DumpOptions { subset, threads }, &bars, &mut findings)
+                    .map_err(leaving_nothing)?;
                 if !self.against.is_empty() {
                     let options = AgainstOptions {
                         scopes: self.scopes,
@@ -128,7 +129,8 @@ impl Verify {
                         threads,
                     };
                     let inputs = inputs_at(self.against)?;
-                    verify_against(&self.path, &inputs, &options, &bars, &mut findings)?;
+                    verify_against(&self.path, &inputs, &options, &bars, &mut findings)
+                        .map_err(leaving_nothing)?;
                 }
                 let looked_at = json!({
                     "files": checked.files, "files_read": checked.files_read, "bytes_read": checked.bytes_read,
@@ -143,10 +145,15 @@ impl Verify {
                     ),
                 )
             }
-            Given::Staging => of_report(verify_staging(&self.path, &bars, &mut findings)?.as_ref()),
+            Given::Staging => {
+                of_report(verify_staging(&self.path, &bars, &mut findings).map_err(leaving_nothing)?.as_ref())
+            }
             Given::Snapshot => {
                 let inputs = inputs_at(vec![self.path])?;
-                of_report(Some(&verify_snapshot(&inputs, self.adapters.names(), &bars, &mut findings)?))
+                of_report(Some(
+                    &verify_snapshot(&inputs, self.adapters.names(), &bars, &mut findings)
+                        .map_err(leaving_nothing)?,
+                ))
             }
         };
         printer.finish(given.name(), looked_at, &summary)
