@@ -89,6 +89,11 @@ impl Database {
         self.staging.connection()
     }
 
+    /// The database, to be asked in any other way.
+    pub fn staging(&self) -> &Staging {
+        &self.staging
+    }
+
     /// Has the load come to its end?
     ///
     /// # Errors

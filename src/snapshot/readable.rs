@@ -19,14 +19,17 @@ impl fmt::Display for Readable<'_> {
     }
 }
 
-/// Bytes without a loss: UTF-8 as it is, other bytes as `\xff`; controls, quotes and backslashes as Rust escapes them.
+/// Bytes without a loss: UTF-8 as it is, quotes too, other bytes as `\xff`; controls and backslashes as Rust escapes them.
 /// [`unescape`] gives the bytes back.
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
-            write!(f, "{}", chunk.valid().escape_debug())?;
+            for part in chunk.valid().split_inclusive(['"', '\'']) {
+                let text = part.trim_end_matches(['"', '\'']);
+                write!(f, "{}{}", text.escape_debug(), &part[text.len()..])?;
+            }
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
             }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
-pub use cell::{Cell, U64, is_printable, is_text};
+pub use cell::{Cell, U64, blob_literal, is_printable, is_text, parse_hex};
 pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
 pub use durability::Boot;
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};

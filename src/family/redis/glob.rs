@@ -27,6 +27,21 @@ pub fn matches(pattern: &[u8], key: &[u8]) -> bool {
     }
 }
 
+/// What every key begins with that matches.
+pub fn literal_prefix(pattern: &[u8]) -> Vec<u8> {
+    let mut prefix = Vec::new();
+    let mut rest = pattern;
+    loop {
+        rest = match rest {
+            [] | [b'*' | b'?' | b'[', ..] => return prefix,
+            [b'\\', literal, behind @ ..] | [literal, behind @ ..] => {
+                prefix.push(*literal);
+                behind
+            }
+        };
+    }
+}
+
 /// The pattern behind its first element, which is no star, if that matches.
 fn match_byte(pattern: &[u8], byte: u8) -> Option<&[u8]> {
     match pattern {
@@ -155,6 +170,16 @@ mod tests {
         #[test]
         fn going_back_to_the_last_star_misses_nothing(pattern in "[ab*?\\[\\]\\\\^-]{0,10}", key in "[ab\\]^-]{0,8}") {
             prop_assert_eq!(matches(pattern.as_bytes(), key.as_bytes()), reference(pattern.as_bytes(), key.as_bytes()));
+        }
+
+        #[test]
+        fn a_key_that_matches_begins_with_the_literal_prefix(pattern in "[ab*?\\[\\]\\\\^-]{0,10}", key in "[ab\\]^-]{0,8}") {
+            let prefix = literal_prefix(pattern.as_bytes());
+            prop_assert!(!matches(pattern.as_bytes(), key.as_bytes()) || key.as_bytes().starts_with(&prefix));
+            // Anything may follow if the pattern ends in a star.
+            let longer = [&prefix[..], key.as_bytes()].concat();
+            let escaped: Vec<u8> = prefix.iter().flat_map(|&byte| [b'\\', byte]).chain(*b"*").collect();
+            prop_assert!(matches(&escaped, &longer) && literal_prefix(&escaped) == prefix);
         }
 
         #[test]

@@ -16,7 +16,7 @@ mod stage;
 use rusqlite::Connection;
 
 use self::rows::Type;
-use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
+use super::{Export, ExportError, Exported, Family, KeyPlace, Reconcile, Stage};
 use crate::error::Error;
 use crate::snapshot::{Class, Readable};
 use crate::staging::{Staging, StagingError};
@@ -84,6 +84,10 @@ impl Family for Redis {
             }
         }
         Ok(())
+    }
+
+    fn places(&self, _: &Connection, name: &[u8]) -> Result<Vec<KeyPlace>, StagingError> {
+        Ok(vec![KeyPlace { scope: name.to_vec(), key: name.to_vec() }])
     }
 
     fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {

@@ -1,0 +1,56 @@
+//! One key's file, to a stream: what an export writes for it, by the same queries and the same code.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::Found;
+use crate::dump::tree::Tree;
+use crate::error::Error;
+use crate::family::{Choices, Content, Export, ExportError, Only, named};
+use crate::progress::Progress;
+use crate::staging::{LargeValues, Staging};
+
+/// Writes one file of a key to `stream`, which errors call `name`; false if a dump has no such file. Nothing of it is held
+/// in memory.
+///
+/// # Errors
+/// Whatever the database or the stream says; a value that lies in the snapshot cannot be read again.
+pub fn get(
+    staging: &Staging,
+    found: &Found,
+    content: Content,
+    name: &Path,
+    stream: Box<dyn Write + Send>,
+    progress: &dyn Progress,
+) -> Result<bool, Error> {
+    let Some(family) = named(found.family) else { return Ok(false) };
+    let mut tree = Tree::stream(name, stream);
+    let mut written =
+        |_: &mut Tree, _| if progress.is_interrupted() { Err(ExportError::Interrupted) } else { Ok(()) };
+    family.export(&mut Export {
+        staging,
+        large_values: &LargeValues::new(staging.connection()),
+        tree: &mut tree,
+        snapshot_ms: staging.fact("snapshot_ms")?.unwrap_or_default(),
+        choices: &Choices::default(),
+        scopes: &[],
+        only: Some(&Only { place: found.place.clone(), content }),
+        resumed: false,
+        unfinished: &mut None,
+        written: &mut written,
+    })?;
+    tree.settle()?;
+    let mut files = 0;
+    tree.drain_sums(|_| files += 1);
+    Ok(files > 0)
+}
+
+/// Where the bytes are that a node stores as the value of a key of this type; `None` if they stand in rows of many
+/// elements.
+pub fn stored_content(key_type: &str) -> Option<Content> {
+    match key_type {
+        "string" | "hll" | "object" => Some(Content::Value),
+        "item" => Some(Content::Stored),
+        _ => None,
+    }
+}
