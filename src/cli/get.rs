@@ -97,7 +97,7 @@ impl Get {
             File::from(io::stdout().as_fd().try_clone_to_owned().context("cannot write to standard output")?);
         let name = Path::new("standard output");
         let there = match get(source.staging(), found, content, name, Box::new(stdout), &bars) {
-            Ok(there) => there,
+            Ok(path) => path.is_some(),
             Err(Error::Tree(TreeError { source, .. })) => {
                 let _ = goes_on(Err(source))?;
                 true
@@ -163,7 +163,9 @@ impl Get {
                 several.len(),
                 shown.join("; ")
             ),
-            hint: "--family, --type or --scope tells which one is meant".to_owned(),
+            hint:
+                "--family, --type or --scope tells which one is meant, or --hex with key_hex of `keys --json`"
+                    .to_owned(),
         }
     }
 }

@@ -131,18 +131,15 @@ fn describe_biggest(out: &mut String, family: &FamilyStats, top: usize) {
         family.types.iter().flat_map(|of| of.biggest.iter().map(move |key| (of.key_type, key))).collect();
     biggest.sort_by(|(_, a), (_, b)| b.bytes.cmp(&a.bytes));
     if top > 0 {
-        out.push_str("  biggest keys\n");
+        let _ = writeln!(out, "  {:>12}  {:<6}  biggest keys", "bytes", "type");
     }
     for (of, key) in biggest.into_iter().take(top) {
-        let _ = writeln!(out, "    {:>12}  {of:<6}  {}", size(key.bytes), key.key);
+        let _ = writeln!(out, "  {:>12}  {of:<6}  {}", size(key.bytes), key.key);
     }
 }
 
 fn describe_prefixes(out: &mut String, family: &FamilyStats) {
-    columns(out, [&"prefix", &"keys", &"bytes", &""]);
-    let trimmed = out.trim_end().len();
-    out.truncate(trimmed);
-    out.push('\n');
+    let _ = writeln!(out, "  {:>12} {:>14}  prefix", "keys", "bytes");
     let mut line = |keys, bytes, what: &dyn Display| {
         let _ = writeln!(out, "  {:>12} {:>14}  {what}", HumanCount(keys).to_string(), size(bytes));
     };

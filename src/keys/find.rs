@@ -45,10 +45,12 @@ pub fn find(staging: &Staging, filter: &Filter, called: &Called) -> Result<Vec<F
         Called::Order(key) => look_up(staging, filter, "key_order = ?", |_| Ok(vec![vec![key.clone()]])),
         Called::Name(name) => {
             for name in readings(name) {
-                let found = look_up(staging, filter, "scope_order = ? AND key_order = ?", |family| {
+                let mut found = look_up(staging, filter, "scope_order = ? AND key_order = ?", |family| {
                     let places = places(staging, family, &name)?;
                     Ok(places.into_iter().map(|place| vec![place.scope, place.key]).collect())
                 })?;
+                // A place may be that of another key, whose encoded attributes are the bytes that this one is shown by.
+                found.retain(|found| found.name == name);
                 if !found.is_empty() {
                     return Ok(found);
                 }
@@ -72,8 +74,8 @@ pub fn near(staging: &Staging, filter: &Filter, called: &Called) -> Result<Vec<V
                 let scope = if place.scope == place.key { "" } else { " AND scope_order = ?3" };
                 for (sign, direction) in [("<", "DESC"), (">=", "ASC")] {
                     let sql = format!(
-                        "SELECT name FROM keys WHERE family = ?1 AND key_order {sign} ?2 {scope} \
-                         ORDER BY key_order {direction} LIMIT {MAX_NEAR}"
+                        "SELECT name, scope_order, key_order FROM keys WHERE family = ?1 AND key_order {sign} ?2 {scope} \
+                         ORDER BY scope_order {direction}, key_order {direction} LIMIT {MAX_NEAR}"
                     );
                     let mut values: Vec<Value> = vec![family.to_owned().into(), place.key.clone().into()];
                     if !scope.is_empty() {

@@ -10,8 +10,8 @@ use crate::family::{Choices, Content, Export, ExportError, Only, named};
 use crate::progress::Progress;
 use crate::staging::{LargeValues, Staging};
 
-/// Writes one file of a key to `stream`, which errors call `name`; false if a dump has no such file. Nothing of it is held
-/// in memory.
+/// Writes one file of a key to `stream`, which errors call `name`. Nothing of it is held in memory. What comes back is the
+/// path that it has in a dump, relative to the root; `None` if a dump has no such file.
 ///
 /// # Errors
 /// Whatever the database or the stream says; a value that lies in the snapshot cannot be read again.
@@ -22,8 +22,8 @@ pub fn get(
     name: &Path,
     stream: Box<dyn Write + Send>,
     progress: &dyn Progress,
-) -> Result<bool, Error> {
-    let Some(family) = named(found.family) else { return Ok(false) };
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(family) = named(found.family) else { return Ok(None) };
     let mut tree = Tree::stream(name, stream);
     let mut written =
         |_: &mut Tree, _| if progress.is_interrupted() { Err(ExportError::Interrupted) } else { Ok(()) };
@@ -40,9 +40,9 @@ pub fn get(
         written: &mut written,
     })?;
     tree.settle()?;
-    let mut files = 0;
-    tree.drain_sums(|_| files += 1);
-    Ok(files > 0)
+    let mut path = None;
+    tree.drain_sums(|sum| path = Some(sum.path.to_vec()));
+    Ok(path)
 }
 
 /// Where the bytes are that a node stores as the value of a key of this type; `None` if they stand in rows of many

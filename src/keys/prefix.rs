@@ -41,8 +41,8 @@ struct Open {
     bytes: i64,
 }
 
-/// Counts keys that come in the order of their names. Where a prefix comes back after another, which items do whose names
-/// sort otherwise than their keys, it counts as another prefix.
+/// Counts keys that come in the order of their names. A prefix that comes back after another counts twice: that of items of
+/// one table whose key attributes are shown alike and are of several types.
 pub(super) struct Prefixes<'s> {
     separators: &'s Separators,
     open: Vec<Open>,
