@@ -5,13 +5,17 @@ mod args;
 mod decode;
 mod exit;
 mod export;
+mod get;
 mod given;
 mod hints;
 mod info;
 mod interrupt;
+mod keys;
 mod load;
 mod log;
 mod progress;
+mod source;
+mod stats;
 mod text;
 mod token;
 mod verify;
@@ -39,6 +43,9 @@ enum Command {
     Load(load::Load),
     Export(export::Export),
     Info(info::Info),
+    Keys(keys::Keys),
+    Get(get::Get),
+    Stats(stats::Stats),
     Verify(verify::Verify),
     #[command(subcommand)]
     Token(token::Token),
@@ -60,6 +67,9 @@ pub fn main() -> ExitCode {
         Command::Load(command) => command.run(&cli.manners),
         Command::Export(command) => command.run(&cli.manners),
         Command::Info(command) => command.run(&cli.manners),
+        Command::Keys(command) => command.run(&cli.manners),
+        Command::Get(command) => command.run(&cli.manners),
+        Command::Stats(command) => command.run(&cli.manners),
         Command::Verify(command) => command.run(&cli.manners),
         Command::Token(command) => command.run(&cli.manners),
     };
