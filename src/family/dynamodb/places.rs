@@ -18,6 +18,8 @@ pub(super) fn places(connection: &Connection, name: &[u8]) -> Result<Vec<KeyPlac
     )?;
     let mut of_both = connection
         .prepare("SELECT identity FROM dynamodb_item WHERE table_id = ? AND hash = ? AND range = ?")?;
+    let mut beside =
+        connection.prepare("SELECT identity FROM dynamodb_item WHERE table_id = ? AND hash = ? LIMIT 1")?;
     let mut places = Vec::new();
     for (table_name, rest) in splits(name) {
         let mut scope = Vec::new();
@@ -33,6 +35,8 @@ pub(super) fn places(connection: &Connection, name: &[u8]) -> Result<Vec<KeyPlac
             }
             for (hash, range) in splits(rest) {
                 for hash in values(hash) {
+                    // Beside a range that is not there.
+                    beside.query_map((id, &hash), |row| row.get(0))?.try_for_each(|key| key.map(&mut add))?;
                     for range in values(range) {
                         of_both
                             .query_map((id, &hash, range), |row| row.get(0))?
