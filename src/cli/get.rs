@@ -96,7 +96,9 @@ impl Get {
         let found = match &found[..] {
             [found] => found,
             [] => {
-                return Err(missing(key, source.staging(), &filter, &called).map_err(leaving_nothing)?.into());
+                return Err(missing(key, source.staging(), &filter, &called)
+                    .map_err(leaving_nothing)?
+                    .into());
             }
             several => return Err(ambiguous(key, several).into()),
         };

@@ -129,7 +129,7 @@ fn columns(out: &mut String, [first, rest @ ..]: [&dyn Display; 4]) {
 fn describe_biggest(out: &mut String, family: &FamilyStats, top: usize) {
     let mut biggest: Vec<_> =
         family.types.iter().flat_map(|of| of.biggest.iter().map(move |key| (of.key_type, key))).collect();
-    biggest.sort_by(|(_, a), (_, b)| b.bytes.cmp(&a.bytes));
+    biggest.sort_by_key(|(_, key)| std::cmp::Reverse(key.bytes));
     if top > 0 {
         let _ = writeln!(out, "  {:>12}  {:<6}  biggest keys", "bytes", "type");
     }
