@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use ekvsnap::dump::manifest::ManifestError;
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
+use ekvsnap::query::QueryError;
 use ekvsnap::snapshot::SnapshotError;
 use ekvsnap::staging::StagingError;
 
@@ -84,6 +85,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<StagingError>() {
             return hints::of_staging(error);
         }
+        if let Some(error) = cause.downcast_ref::<QueryError>() {
+            return hints::of_query(error);
+        }
         None
     })
 }
@@ -112,6 +116,9 @@ fn status(error: &anyhow::Error) -> Status {
         }
         if let Some(error) = cause.downcast_ref::<TargetError>() {
             return of_target(error);
+        }
+        if let Some(error) = cause.downcast_ref::<QueryError>() {
+            return of_query(error);
         }
         if let Some(error) = cause.downcast_ref::<ManifestError>() {
             return match error {
@@ -171,6 +178,14 @@ fn of_staging(error: &StagingError) -> Status {
         | StagingError::Checkpoint(_)
         | StagingError::Migration(_)
         | StagingError::LargeValue(_) => Status::System,
+    }
+}
+
+fn of_query(error: &QueryError) -> Status {
+    match error {
+        QueryError::Invalid { .. } | QueryError::NotReading(_) | QueryError::TooLong { .. } => Status::Usage,
+        QueryError::Interrupted => Status::Interrupted,
+        QueryError::Staging(error) => of_staging(error),
     }
 }
 

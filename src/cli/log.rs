@@ -44,7 +44,14 @@ pub enum LogFormat {
 /// A result that nobody could be given; the run itself went well.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
-pub struct StdoutError(#[source] io::Error);
+pub struct StdoutError(#[source] pub io::Error);
+
+impl StdoutError {
+    /// Has whoever read it read enough?
+    pub fn is_closed(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
 
 impl Manners {
     /// Sends messages where they belong.
@@ -70,9 +77,9 @@ impl Manners {
     /// Writes a result to standard output. Whoever has closed the pipe has read enough.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => Ok(result.map_err(StdoutError)?),
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(StdoutError) {
+            Err(error) if error.is_closed() => Ok(()),
+            result => Ok(result?),
         }
     }
 }

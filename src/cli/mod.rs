@@ -11,6 +11,7 @@ mod interrupt;
 mod load;
 mod log;
 mod progress;
+mod sql;
 mod text;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ enum Command {
     Load(load::Load),
     Export(export::Export),
     Info(info::Info),
+    Sql(sql::Sql),
 }
 
 /// Runs the command that the arguments name.
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Load(command) => command.run(&cli.manners),
         Command::Export(command) => command.run(&cli.manners),
         Command::Info(command) => command.run(&cli.manners),
+        Command::Sql(command) => command.run(&cli.manners),
     };
     match run {
         Ok(status) => status.into(),

@@ -9,6 +9,20 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::interrupt::Interrupt;
 use super::log::Manners;
 
+/// A sign that something works whose end nobody knows.
+pub fn spinner(template: &str) -> ProgressBar {
+    drawn(ProgressBar::new_spinner(), template)
+}
+
+fn drawn(bar: ProgressBar, template: &str) -> ProgressBar {
+    // A template that does not parse would show the default bar.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
 /// A bar per phase, and an ear for signals.
 pub struct Bars {
     draws: bool,
@@ -53,16 +67,10 @@ impl Progress for Bars {
                     "exporting  {spinner} {human_pos} keys",
                 ),
             };
-            let (fresh, template) = match total {
-                Some(total) => (ProgressBar::new(total), known),
-                None => (ProgressBar::new_spinner(), unknown),
+            *bar = match total {
+                Some(total) => drawn(ProgressBar::new(total), known),
+                None => spinner(unknown),
             };
-            *bar = fresh;
-            // A template that does not parse would show the default bar.
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("━╸ "));
-            }
-            bar.enable_steady_tick(Duration::from_millis(100));
         });
     }
 

@@ -84,6 +84,11 @@ impl Database {
         Ok(Self { staging, refused })
     }
 
+    /// The database, for what is not asked in SQL.
+    pub fn staging(&self) -> &Staging {
+        &self.staging
+    }
+
     /// The connection, to run statements of [`Script`] with.
     pub fn connection(&self) -> &Connection {
         self.staging.connection()

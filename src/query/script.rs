@@ -42,6 +42,10 @@ enum Inside {
 impl Script {
     /// Appends a line, or several; two bytes that belong together must not be torn apart.
     pub fn push(&mut self, lines: &str) {
+        if self.is_between_statements() {
+            // Blanks and comments are not kept.
+            self.take(self.scanned);
+        }
         self.text.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
@@ -101,17 +105,16 @@ impl Script {
         self.inside != Inside::Statement
     }
 
-    /// Bytes of the statement that is begun.
-    pub fn pending_bytes(&self) -> usize {
-        self.text.len() - self.start
+    /// The line on which the statement begins that is begun, if it is longer than [`MAX_STATEMENT_BYTES`] already.
+    pub fn too_long(&self) -> Option<usize> {
+        let pending = self.text.get(self.start..).unwrap_or_default();
+        (pending.len() > MAX_STATEMENT_BYTES).then(|| self.lines + newlines(blank_start(pending)) + 1)
     }
 
     fn take(&mut self, end: usize) -> Option<Statement> {
         let raw = self.text.get(self.start..end).unwrap_or_default();
         let text = raw.trim();
-        let blank = raw.len() - raw.trim_start().len();
-        let newlines = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
-        let line = self.lines + newlines(&raw[..blank]) + 1;
+        let line = self.lines + newlines(blank_start(raw)) + 1;
         self.lines += newlines(raw);
         let statement = self.has_content.then(|| Statement { text: text.to_owned(), line });
         self.start = end;
@@ -119,6 +122,15 @@ impl Script {
         self.has_content = false;
         statement
     }
+}
+
+fn newlines(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count()
+}
+
+/// The white space that a text begins with.
+fn blank_start(text: &str) -> &str {
+    text.get(..text.len() - text.trim_start().len()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -165,7 +177,7 @@ mod tests {
             lines.extend(std::iter::from_fn(|| script.next_statement()).map(|one| one.line));
         }
         lines.extend(script.rest().map(|one| one.line));
-        assert_eq!(lines, [1, 3, 4, 5]);
+        assert_eq!(lines, [1, 3, 4, 6]);
     }
 
     #[test]
