@@ -4,10 +4,10 @@
 /// Longest statement, in bytes; SQLite's own bound would be a gigabyte.
 pub const MAX_STATEMENT_BYTES: usize = 1 << 20;
 
-/// A statement, with its semicolon if it has one.
+/// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Without the white space around it.
+    /// With its semicolon, if it has one, and without white space and comments before it.
     pub text: String,
     /// The line on which it begins, from 1.
     pub line: usize,
@@ -23,7 +23,8 @@ pub struct Script {
     /// Lines before `start`.
     lines: usize,
     inside: Inside,
-    has_content: bool,
+    /// Where the statement has its first byte that is neither white space nor of a comment.
+    content: Option<usize>,
 }
 
 /// What the scanner stands in.
@@ -43,11 +44,12 @@ impl Script {
     /// Appends a line, or several; two bytes that belong together must not be torn apart.
     pub fn push(&mut self, lines: &str) {
         if self.is_between_statements() {
-            // Blanks and comments are not kept.
+            // White space and comments are not kept.
             self.take(self.scanned);
         }
         self.text.drain(..self.start);
         self.scanned -= self.start;
+        self.content = self.content.map(|content| content - self.start);
         self.start = 0;
         self.text.push_str(lines);
     }
@@ -70,7 +72,9 @@ impl Script {
                     self.scanned += 1;
                 }
                 (Inside::Statement, _, _) => {
-                    self.has_content |= !byte.is_ascii_whitespace();
+                    if !byte.is_ascii_whitespace() {
+                        self.content.get_or_insert(self.scanned - 1);
+                    }
                     match byte {
                         b'\'' | b'"' | b'`' => self.inside = Inside::Quotes(byte),
                         b'[' => self.inside = Inside::Quotes(b']'),
@@ -97,7 +101,7 @@ impl Script {
 
     /// Is no statement begun? Then a line may be something else.
     pub fn is_between_statements(&self) -> bool {
-        !self.has_content && self.inside == Inside::Statement && self.scanned == self.text.len()
+        self.content.is_none() && self.inside == Inside::Statement && self.scanned == self.text.len()
     }
 
     /// Does the text end in a string, a quoted name or a comment?
@@ -107,30 +111,28 @@ impl Script {
 
     /// The line on which the statement begins that is begun, if it is longer than [`MAX_STATEMENT_BYTES`] already.
     pub fn too_long(&self) -> Option<usize> {
-        let pending = self.text.get(self.start..).unwrap_or_default();
-        (pending.len() > MAX_STATEMENT_BYTES).then(|| self.lines + newlines(blank_start(pending)) + 1)
+        let is_too_long = self.text.len() - self.start > MAX_STATEMENT_BYTES;
+        is_too_long.then(|| self.line_of(self.content.unwrap_or(self.start)))
+    }
+
+    fn line_of(&self, at: usize) -> usize {
+        self.lines + newlines(self.text.get(self.start..at).unwrap_or_default()) + 1
     }
 
     fn take(&mut self, end: usize) -> Option<Statement> {
-        let raw = self.text.get(self.start..end).unwrap_or_default();
-        let text = raw.trim();
-        let line = self.lines + newlines(blank_start(raw)) + 1;
-        self.lines += newlines(raw);
-        let statement = self.has_content.then(|| Statement { text: text.to_owned(), line });
+        let statement = self.content.take().map(|content| Statement {
+            text: self.text.get(content..end).unwrap_or_default().trim_end().to_owned(),
+            line: self.line_of(content),
+        });
+        self.lines += newlines(self.text.get(self.start..end).unwrap_or_default());
         self.start = end;
         self.scanned = end;
-        self.has_content = false;
         statement
     }
 }
 
 fn newlines(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count()
-}
-
-/// The white space that a text begins with.
-fn blank_start(text: &str) -> &str {
-    text.get(..text.len() - text.trim_start().len()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,6 +156,7 @@ mod tests {
             "SELECT 1 -- not here;\n;",
             "SELECT 1 /* nor here; 'neither */ ;",
             "SELECT 1 - -1 / 2;",
+            "-1; ",
             "SELECT '--', '/*', 1;",
             "SELECT 'open; ",
         ] {
@@ -163,6 +166,7 @@ mod tests {
 
     #[test]
     fn blanks_and_comments_are_no_statements() {
+        assert_eq!(statements("-- before;\n /* it; */ SELECT 1;"), ["SELECT 1;"]);
         for none in ["", " \n\t", ";;; ;", "-- nothing;\n", "/* nothing; */ ;", "-- open"] {
             assert!(statements(none).is_empty(), "{none:?}");
         }

@@ -147,10 +147,10 @@ mod tests {
         let hostile = "\x1b[31mred\x07\r\u{202e}".as_bytes();
         assert_eq!(
             shown(Format::Table, &["k", "n"], &[&[ValueRef::Text(hostile), ValueRef::Integer(7)], VALUES[2]]),
-            "k                                 n\n\
-             ──────────────────────────────  ──\n\
+            "k                              n\n\
+             ────────────────────────────  ──\n\
              \\u{1b}[31mred\\u{7}\\r\\u{202e}   7\n\
-             -1                              -0\n(2 rows)\n"
+             \x20                         -1  -0\n(2 rows)\n"
         );
     }
 
