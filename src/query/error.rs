@@ -12,8 +12,9 @@ use crate::staging::StagingError;
 /// How much of a line is shown on either side of a place, in characters.
 const SHOWN_CHARS: usize = 60;
 
-/// How alike a name must be to be meant, from 0 to 1, and how many are named.
-const LIKENESS: f64 = 0.75;
+/// How alike a name must be to be meant, from 0 to 1, how much less than the likest, and how many are named.
+const LIKENESS: f64 = 0.65;
+const LESS_LIKE: f64 = 0.15;
 const MAX_SUGGESTIONS: usize = 3;
 
 /// Why a query has no answer.
@@ -169,10 +170,14 @@ pub fn near(name: &str, mut names: Vec<String>) -> Vec<String> {
     names.dedup();
     let mut rated: Vec<_> = names
         .into_iter()
-        .map(|other| (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other))
+        .map(|other| {
+            (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase()), other)
+        })
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .collect();
     rated.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let least = rated.first().map_or(0.0, |(likest, _)| likest - LESS_LIKE);
+    rated.retain(|(likeness, _)| *likeness >= least);
     rated.into_iter().map(|(_, name)| name).take(MAX_SUGGESTIONS).collect()
 }
 
@@ -219,8 +224,11 @@ mod tests {
 
     #[test]
     fn names_that_are_like_it_are_suggested() {
-        let names = || ["redis_keys", "redis_ttl", "s3_objects", "sqs_queues"].map(str::to_owned).to_vec();
-        assert_eq!(near("redis_key", names())[0], "redis_keys");
+        let names = || {
+            ["redis_keys", "redis_ttl", "redis_hll", "s3_objects", "sqs_queues"].map(str::to_owned).to_vec()
+        };
+        assert_eq!(near("redis_key", names()), ["redis_keys"]);
+        assert_eq!(near("redis_tll", names()), ["redis_hll", "redis_ttl"]);
         assert_eq!(near("Objects", names()), ["s3_objects"]);
         assert!(near("zzz", names()).is_empty());
     }

@@ -21,7 +21,7 @@ impl<W: Write> CsvSheet<W> {
     }
 
     fn write_header(&mut self) -> io::Result<()> {
-        Ok(self.columns.take().map_or(Ok(()), |columns| self.records.write_record(columns))?)
+        self.columns.take().map_or(Ok(()), |columns| self.records.write_record(columns)).map_err(into_io)
     }
 }
 
@@ -33,21 +33,29 @@ impl<W: Write> Sheet for CsvSheet<W> {
             match value {
                 ValueRef::Null => {}
                 ValueRef::Text(bytes) => {
-                    self.records.write_field(bytes)?;
+                    self.records.write_field(bytes).map_err(into_io)?;
                     continue;
                 }
                 ValueRef::Integer(number) => write!(self.field, "{number}")?,
                 ValueRef::Real(number) => push_real(*number, &mut self.field),
                 ValueRef::Blob(bytes) => push_blob_literal(bytes, &mut self.field),
             }
-            self.records.write_field(&self.field)?;
+            self.records.write_field(&self.field).map_err(into_io)?;
         }
-        Ok(self.records.write_record(None::<&[u8]>)?)
+        self.records.write_record(None::<&[u8]>).map_err(into_io)
     }
 
     fn end(mut self: Box<Self>) -> io::Result<u64> {
         self.write_header()?;
         self.records.flush()?;
         Ok(0)
+    }
+}
+
+/// With the kind that it had: whether the reader is gone matters.
+fn into_io(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
     }
 }

@@ -24,7 +24,7 @@ pub struct Session {
     pub manners: Manners,
     wait: Arc<Wait>,
     pub interrupt: Interrupt,
-    /// Was there a result before?
+    /// Was there a result before, which has to be told from the next?
     has_results: bool,
 }
 
@@ -82,6 +82,7 @@ impl Session {
 
     /// Runs what was typed at the prompt: whole statements, or a command.
     pub fn run_lines(&mut self, text: &str) -> anyhow::Result<Flow> {
+        self.has_results = false;
         self.line(&mut Script::default(), text)
     }
 

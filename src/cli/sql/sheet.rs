@@ -163,9 +163,20 @@ mod tests {
         };
         assert_eq!(lines(None)[2], format!("{}…  鍵", "x".repeat(59)));
         assert_eq!(lines(Some(30))[2], format!("{}…  鍵", "x".repeat(25)));
-        assert_eq!(lines(Some(5))[2], format!("{}…  鍵", "x".repeat(11)), "it does not vanish");
         let blob: &[ValueRef<'_>] = &[ValueRef::Blob(&[7; 10_000])];
         assert_eq!(shown(Format::Table, &["b"], &[blob]).lines().nth(2).unwrap().chars().last(), Some('…'));
+    }
+
+    #[test]
+    fn what_has_too_many_columns_for_a_terminal_is_a_list() {
+        let row: &[ValueRef<'_>] =
+            &[ValueRef::Text(b"value that is long"), ValueRef::Integer(7), ValueRef::Null];
+        assert_eq!(
+            shown_within(Some(20), Format::Table, &["name", "number", "nothing"], &[row, row]),
+            "name     value that …\nnumber   7\nnothing  NULL\n\nname     value that …\nnumber   7\nnothing  NULL\n\n\
+             (2 rows)\n"
+        );
+        assert_eq!(shown_within(Some(3), Format::Table, &["name", "x"], &[]), "name  x\n────  ─\n(0 rows)\n");
     }
 
     #[test]

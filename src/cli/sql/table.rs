@@ -1,5 +1,6 @@
-//! Rows as a table for people. The first rows say how wide the columns are, the others follow as they come. What a
-//! terminal would obey or show wrongly is escaped; what is too long is cut.
+//! Rows as a table for people. The first rows say how wide the columns are, the others follow as they come. Where there
+//! are more columns than a terminal takes, each row is a list of its values. What a terminal would obey or show wrongly
+//! is escaped; what is too long is cut.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -28,10 +29,18 @@ pub struct TableSheet<W> {
     terminal_width: Option<usize>,
     sample: Vec<Vec<Cell>>,
     /// Known once the sample is taken.
-    widths: Option<Vec<usize>>,
+    layout: Option<Layout>,
     rows: u64,
     cut: u64,
     out: W,
+}
+
+/// Where values stand.
+enum Layout {
+    /// Side by side, in columns so wide.
+    Columns(Vec<usize>),
+    /// One below the other, behind names so wide, and themselves so wide at most.
+    List { names: usize, values: usize },
 }
 
 /// A value as it is shown.
@@ -44,32 +53,58 @@ struct Cell {
 impl<W: Write> TableSheet<W> {
     pub fn new(columns: Vec<String>, terminal_width: Option<usize>, out: W) -> Self {
         let columns = columns.iter().map(|name| Cell::of_text(name.as_bytes()).text).collect();
-        Self { columns, terminal_width, sample: Vec::new(), widths: None, rows: 0, cut: 0, out }
+        Self { columns, terminal_width, sample: Vec::new(), layout: None, rows: 0, cut: 0, out }
     }
 
     /// The table begins: its header and the sample.
     fn begin(&mut self) -> io::Result<()> {
         let mut widths: Vec<usize> = self.columns.iter().map(|name| measure_text_width(name)).collect();
+        let names = widths.iter().copied().max().unwrap_or(0);
         for row in &self.sample {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(measure_text_width(&cell.text));
             }
         }
-        let most = widest(&widths, self.terminal_width);
-        widths.iter_mut().for_each(|width| *width = (*width).min(most));
-        // A header stands where its values do.
-        let is_number =
-            |at: usize| self.sample.first().and_then(|row| row.get(at)).is_some_and(|cell| cell.is_number);
-        let header: Vec<Cell> = (self.columns.iter().enumerate())
-            .map(|(at, name)| Cell { text: name.clone(), is_number: is_number(at), is_whole: true })
-            .collect();
-        write_line(&header, &widths, &mut self.out)?;
-        let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-        writeln!(self.out, "{}", rules.join(GAP))?;
-        for row in std::mem::take(&mut self.sample) {
-            self.cut += write_line(&row, &widths, &mut self.out)?;
+        let layout = match (widest(&widths, self.terminal_width), self.terminal_width) {
+            (None, Some(terminal)) if !self.sample.is_empty() => {
+                Layout::List { names, values: terminal.saturating_sub(names + GAP.len()).max(MIN_WIDTH) }
+            }
+            (most, _) => {
+                let most = most.unwrap_or(MIN_WIDTH);
+                Layout::Columns(widths.into_iter().map(|width| width.min(most)).collect())
+            }
+        };
+        if let Layout::Columns(widths) = &layout {
+            // A header stands where its values do.
+            let is_number = |at: usize| {
+                self.sample.first().and_then(|row| row.get(at)).is_some_and(|cell| cell.is_number)
+            };
+            let header: Vec<Cell> = (self.columns.iter().enumerate())
+                .map(|(at, name)| Cell { text: name.clone(), is_number: is_number(at), is_whole: true })
+                .collect();
+            write_line(&header, widths, &mut self.out)?;
+            let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+            writeln!(self.out, "{}", rules.join(GAP))?;
         }
-        self.widths = Some(widths);
+        for row in std::mem::take(&mut self.sample) {
+            self.write_row(&row, &layout)?;
+        }
+        self.layout = Some(layout);
+        Ok(())
+    }
+
+    fn write_row(&mut self, row: &[Cell], layout: &Layout) -> io::Result<()> {
+        match layout {
+            Layout::Columns(widths) => self.cut += write_line(row, widths, &mut self.out)?,
+            Layout::List { names, values } => {
+                for (name, cell) in self.columns.iter().zip(row) {
+                    let name = Cell { text: name.clone(), is_number: false, is_whole: true };
+                    let value = Cell { text: cell.text.clone(), is_number: false, is_whole: cell.is_whole };
+                    self.cut += write_line(&[name, value], &[*names, *values], &mut self.out)?;
+                }
+                writeln!(self.out)?;
+            }
+        }
         Ok(())
     }
 }
@@ -78,8 +113,9 @@ impl<W: Write> Sheet for TableSheet<W> {
     fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
         self.rows += 1;
         let row: Vec<Cell> = values.iter().map(|value| Cell::of(*value)).collect();
-        if let Some(widths) = &self.widths {
-            self.cut += write_line(&row, widths, &mut self.out)?;
+        if let Some(layout) = self.layout.take() {
+            self.write_row(&row, &layout)?;
+            self.layout = Some(layout);
             return Ok(());
         }
         self.sample.push(row);
@@ -88,7 +124,7 @@ impl<W: Write> Sheet for TableSheet<W> {
     }
 
     fn end(mut self: Box<Self>) -> io::Result<u64> {
-        if self.widths.is_none() {
+        if self.layout.is_none() {
             self.begin()?;
         }
         writeln!(self.out, "({} {})", self.rows, if self.rows == 1 { "row" } else { "rows" })?;
@@ -156,14 +192,14 @@ fn is_harmless(character: char) -> bool {
         && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// How wide a column may be for all of them to fit, as far as they can.
-fn widest(widths: &[usize], terminal_width: Option<usize>) -> usize {
-    let Some(available) = terminal_width else { return MAX_WIDTH };
+/// How wide a column may be for all of them to fit; `None` if they cannot.
+fn widest(widths: &[usize], terminal_width: Option<usize>) -> Option<usize> {
+    let Some(available) = terminal_width else { return Some(MAX_WIDTH) };
     let gaps = GAP.len() * widths.len().saturating_sub(1);
     let fits = |most: &usize| widths.iter().map(|width| *width.min(most)).sum::<usize>() + gaps <= available;
     // One column alone may have the whole terminal.
     let most = if widths.len() == 1 { available.max(MIN_WIDTH) } else { MAX_WIDTH };
-    (MIN_WIDTH..=most).rev().find(fits).unwrap_or(MIN_WIDTH)
+    (MIN_WIDTH..=most).rev().find(fits)
 }
 
 /// Writes the cells side by side; how many of them were cut.
