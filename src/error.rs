@@ -4,11 +4,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::dump::manifest::ManifestError;
 use crate::dump::target::TargetError;
 use crate::dump::tree::TreeError;
 use crate::family::ExportError;
 use crate::snapshot::SnapshotError;
 use crate::staging::StagingError;
+use crate::verify::VerifyError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +63,21 @@ pub enum Error {
         /// What was asked for now.
         asked: String,
     },
+    /// The manifest of a dump cannot be read.
+    #[error("{}", path.display())]
+    ManifestRefused {
+        /// The manifest.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: ManifestError,
+    },
     /// The manifest could not be put into JSON.
     #[error("cannot write the manifest")]
     Manifest(#[source] serde_json::Error),
+    /// A verification could not look.
+    #[error(transparent)]
+    Verify(VerifyError),
     /// The thread that reads the snapshot ended without a word.
     #[error("the thread that reads the snapshot died")]
     ReaderDied,

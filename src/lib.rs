@@ -8,7 +8,8 @@
 //! * [`dump`]: the files of the tree: names, JSON, manifest, checksums;
 //! * [`query`]: what people ask of the database themselves, and what helps them to.
 //!
-//! Two runs lead through them: [`load`] from snapshots to a staging database, [`export`] from there to a tree.
+//! Two runs lead through them: [`load`] from snapshots to a staging database, [`export`] from there to a tree. A third,
+//! [`verify`], looks whether what they read and wrote is whole.
 
 pub mod dump;
 pub mod error;
@@ -20,3 +21,4 @@ pub mod query;
 pub mod report;
 pub mod snapshot;
 pub mod staging;
+pub mod verify;

@@ -9,6 +9,8 @@ pub enum Phase {
     Reconcile,
     /// Writing the tree; counted in files.
     Export,
+    /// Reading the files of a tree; counted in bytes.
+    Verify,
 }
 
 /// Somebody who wants to know how far a run is. Called from the thread that runs.

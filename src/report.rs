@@ -165,7 +165,7 @@ impl Report {
             as_of: staging.fact::<U64>("as_of")?.map(|as_of| as_of.0),
             adapters,
             sources,
-            rows: classes.iter().map(|class| class.rows).sum(),
+            rows: sum(classes.iter().map(|class| class.rows)),
             classes,
             families,
             quarantined_rows: count(connection, "SELECT count(*) FROM quarantine")?,
@@ -247,10 +247,15 @@ fn classes(connection: &Connection) -> Result<Vec<ClassReport>, StagingError> {
                 verdicts.push((verdict.name(), rows.cast_unsigned()));
             }
         }
-        let rows = verdicts.iter().map(|(_, rows)| rows).sum();
+        let rows = sum(verdicts.iter().map(|(_, rows)| *rows));
         classes.push(ClassReport { class: class.name(), rows, verdicts });
     }
     Ok(classes)
+}
+
+/// Numbers of a damaged database may be any.
+fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }
 
 fn count(connection: &Connection, sql: &str) -> Result<u64, StagingError> {

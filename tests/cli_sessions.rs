@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
+use ekvsnap_testkit::snap_file::snap_file;
 use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::version::Version;
 use ekvsnap_testkit::writer::MIN_RETAINED_TS;
@@ -51,7 +52,14 @@ fn damaged_files(folder: &Path) {
         .unwrap();
     let compacted =
         SortedSnapshot::new(116_500_000_000_000_000).version(&row("k", "v")).operational(MIN_RETAINED_TS, 77);
+    let voters = [0x08b3_7b07_b558_d4c0, 0x08b3_7d07_b558_d826];
+    let snap = snap_file(751, 7, 0x514a_faf1, &voters);
+    let mut damaged_snap = snap.clone();
+    damaged_snap[20] ^= 1;
     for (name, bytes) in [
+        ("redis-small/0000000000000007-00000000000002ef.snap", &snap[..]),
+        ("redis-small/other.snap", &snap_file(900, 7, 1, &voters[..1])),
+        ("redis-small/damaged.snap", &damaged_snap),
         ("truncated.fsm", &whole[..100_000]),
         ("cut-between-rows.fsm", &whole[..16]),
         ("changed.fsm", &changed),
@@ -141,4 +149,4 @@ macro_rules! sessions {
     };
 }
 
-sessions! { decode errors export help info load }
+sessions! { decode errors export help info load token verify }

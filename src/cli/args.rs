@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::exit::UsageError;
 
 /// How long a bundle of DynamoDB items gets (`docs/format/dynamodb.md` section 3.6).
-const BUNDLE_SIZE: ByteSize = ByteSize::mib(64);
+pub const BUNDLE_SIZE: ByteSize = ByteSize::mib(64);
 
 /// What to read.
 #[derive(Args)]
@@ -47,22 +47,27 @@ impl Inputs {
             )
             .into());
         }
-        let (stdin, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.as_os_str() == "-");
-        if stdin.len() > 1 {
-            return Err(UsageError("standard input (-) can be read only once".into()).into());
-        }
-        if !stdin.is_empty() && io::stdin().is_terminal() {
-            return Err(UsageError("standard input (-) is a terminal: pipe a snapshot into it".into()).into());
-        }
-        let mut inputs: Vec<Input> = locate(&files)?.into_iter().map(Input::File).collect();
-        inputs.extend(stdin.first().map(|_| Input::Stdin));
-        Ok(inputs)
+        inputs_at(paths)
     }
 
     /// The paths as given, which an output must not replace.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.snapshots.iter().chain(&self.input).chain(&self.input_snap_dir).cloned().collect()
     }
+}
+
+/// The snapshots that paths stand for, in the order in which they are read.
+pub fn inputs_at(paths: Vec<PathBuf>) -> anyhow::Result<Vec<Input>> {
+    let (stdin, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.as_os_str() == "-");
+    if stdin.len() > 1 {
+        return Err(UsageError("standard input (-) can be read only once".into()).into());
+    }
+    if !stdin.is_empty() && io::stdin().is_terminal() {
+        return Err(UsageError("standard input (-) is a terminal: pipe a snapshot into it".into()).into());
+    }
+    let mut inputs: Vec<Input> = locate(&files)?.into_iter().map(Input::File).collect();
+    inputs.extend(stdin.first().map(|_| Input::Stdin));
+    Ok(inputs)
 }
 
 /// How to read.
@@ -262,7 +267,6 @@ impl ExportArgs {
                 DynamoDbLayout::Jsonl { part_bytes: size.unwrap_or(BUNDLE_SIZE).as_u64() }
             }
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(ekvsnap::export::ExportOptions {
             adapters,
             scopes: self.scopes.clone(),
@@ -278,7 +282,7 @@ impl ExportArgs {
             cluster_id: self.cluster_id.clone(),
             elastickv_version: self.elastickv_version.clone(),
             wall_time: self.wall_time()?,
-            threads: self.threads.map_or(cores, usize::from),
+            threads: threads(self.threads),
         })
     }
 
@@ -298,18 +302,23 @@ impl ExportArgs {
     }
 }
 
+/// The number of threads, if none is given as many as the machine has.
+pub fn threads(given: Option<u16>) -> usize {
+    given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum BundleMode {
     PerItem,
     Jsonl,
 }
 
-fn parse_size(text: &str) -> Result<ByteSize, String> {
+pub fn parse_size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|_| "a size has the form 65536, 500KB or 64MiB")?;
     if size.as_u64() == 0 { Err("the size is 0".to_owned()) } else { Ok(size) }
 }
 
-fn parse_scope(text: &str) -> Result<(String, String), String> {
+pub fn parse_scope(text: &str) -> Result<(String, String), String> {
     let (family, name) = text.split_once('=').ok_or("a scope has the form FAMILY=NAME, e.g. redis=0")?;
     if !ADAPTERS.contains(&family) {
         return Err(format!("no adapter {family:?}; there are {}", ADAPTERS.join(", ")));

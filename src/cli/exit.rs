@@ -1,14 +1,16 @@
 //! Exit statuses: a contract with scripts.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ekvsnap::dump::manifest::ManifestError;
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
 use ekvsnap::query::QueryError;
-use ekvsnap::snapshot::SnapshotError;
+use ekvsnap::snapshot::{SnapFileError, SnapshotError, TokenError};
 use ekvsnap::staging::StagingError;
+use ekvsnap::verify::{TokenFileError, VerifyError};
 
 use super::hints;
 
@@ -22,7 +24,7 @@ Exit status:
   4    written by a newer version, or of a kind that this version does not read
   5    keys are missing
   6    the target exists, or is in use
-  7    verification failed
+  7    verification failed: something was found that should not be so
   8    the operating system failed: no space, unreadable disk
   130  interrupted";
 
@@ -35,6 +37,7 @@ pub enum Status {
     Corrupt = 3,
     Unsupported = 4,
     TargetExists = 6,
+    Unverified = 7,
     System = 8,
     Interrupted = 130,
 }
@@ -49,6 +52,24 @@ impl From<Status> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// A run that leaves nothing to go on with was told to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct StoppedError;
+
+/// The same error, for a run that leaves nothing to go on with.
+pub fn leaving_nothing(error: Error) -> anyhow::Error {
+    match error {
+        Error::Interrupted => StoppedError.into(),
+        error => error.into(),
+    }
+}
+
+/// A file that is there already and is not replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("{} exists already", .0.display())]
+pub struct ExistsError(pub PathBuf);
 
 /// Says what went wrong, with every cause and what to do about it, and how that maps to a status.
 pub fn report(error: &anyhow::Error) -> Status {
@@ -105,6 +126,12 @@ fn status(error: &anyhow::Error) -> Status {
         if cause.is::<UsageError>() {
             return Status::Usage;
         }
+        if cause.is::<StoppedError>() {
+            return Status::Interrupted;
+        }
+        if cause.is::<ExistsError>() {
+            return Status::TargetExists;
+        }
         if let Some(error) = cause.downcast_ref::<Error>() {
             return of_library(error);
         }
@@ -121,10 +148,10 @@ fn status(error: &anyhow::Error) -> Status {
             return of_query(error);
         }
         if let Some(error) = cause.downcast_ref::<ManifestError>() {
-            return match error {
-                ManifestError::NewerFormat(_) => Status::Unsupported,
-                _ => Status::Corrupt,
-            };
+            return of_manifest(error);
+        }
+        if let Some(error) = cause.downcast_ref::<TokenFileError>() {
+            return of_token_file(error);
         }
     }
     Status::System
@@ -139,7 +166,41 @@ fn of_library(error: &Error) -> Status {
         Error::NotStaged { .. } => Status::Usage,
         Error::OtherRun { .. } => Status::TargetExists,
         Error::Interrupted => Status::Interrupted,
-        Error::Tree(_) | Error::LargeValue(_) | Error::Manifest(_) | Error::ReaderDied => Status::System,
+        Error::ManifestRefused { error, .. } => of_manifest(error),
+        Error::Verify(VerifyError::Unreadable { source, .. })
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Status::Usage
+        }
+        Error::Tree(_) | Error::LargeValue(_) | Error::Manifest(_) | Error::Verify(_) | Error::ReaderDied => {
+            Status::System
+        }
+    }
+}
+
+fn of_manifest(error: &ManifestError) -> Status {
+    match error {
+        ManifestError::NewerFormat(_) => Status::Unsupported,
+        _ => Status::Corrupt,
+    }
+}
+
+fn of_token_file(error: &TokenFileError) -> Status {
+    match error {
+        TokenFileError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Status::Usage
+        }
+        TokenFileError::Unreadable { .. } => Status::System,
+        TokenFileError::Token { error, .. } => of_token(error),
+        TokenFileError::Snap { error: SnapFileError::NoToken(error), .. } => of_token(error),
+        TokenFileError::Snap { .. } => Status::Corrupt,
+    }
+}
+
+fn of_token(error: &TokenError) -> Status {
+    match error {
+        TokenError::Version(_) => Status::Unsupported,
+        _ => Status::Corrupt,
     }
 }
 

@@ -24,7 +24,8 @@ pub fn of_library(error: &Error) -> Option<String> {
         Error::ReaderDied => "this is a bug; the message of the thread stands above",
         Error::Interrupted | Error::Tree(_) | Error::LargeValue(_) => GO_ON,
         Error::OtherRun { .. } => "--restart starts over, or give another name",
-        Error::Manifest(_) | Error::NotStaged { .. } => return None,
+        Error::ManifestRefused { .. } => "use the ekvsnap that made it",
+        Error::Manifest(_) | Error::NotStaged { .. } | Error::Verify(_) => return None,
     };
     Some(hint.to_owned())
 }

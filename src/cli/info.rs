@@ -8,16 +8,16 @@ use anyhow::Context;
 use clap::Args;
 use ekvsnap::dump::manifest::Manifest;
 use ekvsnap::error::Error;
-use ekvsnap::load::{Input, LoadOptions, OnError, load};
+use ekvsnap::load::{LoadOptions, OnError, load};
 use ekvsnap::report::Report;
-use ekvsnap::snapshot::locate;
-use ekvsnap::staging::{Staging, check_is_staging};
+use ekvsnap::staging::Staging;
 use indicatif::HumanCount;
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::AdapterArgs;
+use super::args::{AdapterArgs, inputs_at};
 use super::exit::Status;
+use super::given::Given;
 use super::log::Manners;
 use super::progress::Bars;
 use super::text;
@@ -64,14 +64,13 @@ pub struct Info {
 
 impl Info {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
-        if self.file.join("MANIFEST.json").is_file() {
-            return self.dump(manners);
-        }
-        let (kind, report) = if self.file.is_file() && check_is_staging(&self.file).is_ok() {
-            ("staging", Report::of(&Staging::open_read_only(&self.file)?)?)
-        } else {
-            ("snapshot", self.snapshot(manners)?)
+        let given = Given::at(&self.file);
+        let report = match given {
+            Given::Dump => return self.dump(manners),
+            Given::Staging => Report::of(&Staging::open_read_only(&self.file)?)?,
+            Given::Snapshot => self.snapshot(manners)?,
         };
+        let kind = given.name();
         let text = if self.json {
             serde_json::to_string_pretty(&WithKind { kind, report: &report })? + "\n"
         } else {
@@ -82,11 +81,7 @@ impl Info {
     }
 
     fn snapshot(&self, manners: &Manners) -> anyhow::Result<Report> {
-        let inputs = if self.file.as_os_str() == "-" {
-            vec![Input::Stdin]
-        } else {
-            locate(std::slice::from_ref(&self.file))?.into_iter().map(Input::File).collect()
-        };
+        let inputs = inputs_at(vec![self.file.clone()])?;
         let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
         let staging = Staging::create(&folder.path().join("info.db")).map_err(Error::from)?;
         let options = LoadOptions {
@@ -103,7 +98,7 @@ impl Info {
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let manifest = Manifest::parse(&bytes).with_context(|| path.display().to_string())?;
         let text = if self.json {
-            serde_json::to_string_pretty(&json!({ "kind": "dump", "manifest": manifest }))? + "\n"
+            serde_json::to_string_pretty(&json!({ "kind": Given::Dump.name(), "manifest": manifest }))? + "\n"
         } else {
             describe_dump(&self.file, &manifest)
         };

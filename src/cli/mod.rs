@@ -5,6 +5,7 @@ mod args;
 mod decode;
 mod exit;
 mod export;
+mod given;
 mod hints;
 mod info;
 mod interrupt;
@@ -13,6 +14,8 @@ mod log;
 mod progress;
 mod sql;
 mod text;
+mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,9 @@ enum Command {
     Export(export::Export),
     Info(info::Info),
     Sql(sql::Sql),
+    Verify(verify::Verify),
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// Runs the command that the arguments name.
@@ -57,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Export(command) => command.run(&cli.manners),
         Command::Info(command) => command.run(&cli.manners),
         Command::Sql(command) => command.run(&cli.manners),
+        Command::Verify(command) => command.run(&cli.manners),
+        Command::Token(command) => command.run(&cli.manners),
     };
     match run {
         Ok(status) => status.into(),

@@ -37,6 +37,14 @@ impl Bars {
         Ok(Self { draws: manners.draws(), bar, interrupt: Interrupt::listen()? })
     }
 
+    /// Lets others write to the terminal while a bar is drawn.
+    pub fn suspend(&self, act: impl FnOnce()) {
+        match self.bar.lock() {
+            Ok(bar) if self.draws => bar.suspend(act),
+            _ => act(),
+        }
+    }
+
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
         if self.draws
             && let Ok(mut bar) = self.bar.lock()
@@ -65,6 +73,10 @@ impl Progress for Bars {
                 Phase::Export => (
                     "exporting  {wide_bar} {human_pos}/{human_len} keys  {eta} left",
                     "exporting  {spinner} {human_pos} keys",
+                ),
+                Phase::Verify => (
+                    "verifying  {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+                    "verifying  {spinner} looking for files",
                 ),
             };
             *bar = match total {

@@ -1,7 +1,13 @@
 //! `CHECKSUMS`: what `sha256sum` prints, so that `sha256sum -c CHECKSUMS` needs nothing of ours.
 //!
-//! Owns the form of a line (`docs/format/dump.md` section 5). Hashing and the order of the lines are left to the
-//! caller.
+//! Owns the form of a line (`docs/format/dump.md` section 5), written and read. Hashing and the order of the lines are
+//! left to the caller.
+
+use std::borrow::Cow;
+
+/// Longest line that is read, in bytes: a path of 4096 bytes, which is what Linux allows, all of them escaped, and the
+/// sum before it.
+pub const MAX_LINE_BYTES: usize = 2 * 4096 + 128;
 
 /// Appends the line of one file: `path` relative to the root of the dump with `/`, and the SHA-256 of its bytes.
 pub fn push_line(path: &[u8], sha256: &[u8; 32], out: &mut Vec<u8>) {
@@ -24,6 +30,43 @@ pub fn push_line(path: &[u8], sha256: &[u8; 32], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
+/// The path and the sum of a line, given without its line end; `None` if it is not one that [`push_line`] writes.
+pub fn parse_line(line: &[u8]) -> Option<(Cow<'_, [u8]>, [u8; 32])> {
+    let escaped = line.first() == Some(&b'\\');
+    let (digits, path) = line[usize::from(escaped)..].split_at_checked(64)?;
+    let path = path.strip_prefix(b"  ").filter(|path| !path.is_empty())?;
+    let mut sha256 = [0; 32];
+    for (byte, pair) in sha256.iter_mut().zip(digits.chunks(2)) {
+        for &digit in pair {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return None,
+            };
+            *byte = *byte << 4 | value;
+        }
+    }
+    if !escaped {
+        // A backslash alone would have been escaped.
+        return path.iter().all(|&byte| escape(byte).is_none()).then_some((Cow::Borrowed(path), sha256));
+    }
+    let mut plain = Vec::with_capacity(path.len());
+    let mut bytes = path.iter();
+    while let Some(&byte) = bytes.next() {
+        plain.push(match byte {
+            b'\\' => match bytes.next()? {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b'\\' => b'\\',
+                _ => return None,
+            },
+            b'\n' | b'\r' => return None,
+            byte => byte,
+        });
+    }
+    plain.iter().any(|&byte| escape(byte).is_some()).then_some((Cow::Owned(plain), sha256))
+}
+
 fn escape(byte: u8) -> Option<u8> {
     match byte {
         b'\n' => Some(b'n'),
@@ -36,6 +79,7 @@ fn escape(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_paths_with_line_ends_or_backslashes_are_escaped() {
@@ -45,6 +89,43 @@ mod tests {
         let expected =
             format!("{}  redis/db_0/a b\n\\{}  s3/x\\n\\r\\\\\n", "ab".repeat(32), "01".repeat(32));
         assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_that_was_written_is_read(
+            path in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(&b"\n\r\\ab/"[..])], 1..40),
+            sha256: [u8; 32],
+        ) {
+            let mut line = Vec::new();
+            push_line(&path, &sha256, &mut line);
+            prop_assert_eq!(line.pop(), Some(b'\n'));
+            prop_assert_eq!(parse_line(&line), Some((Cow::from(&path), sha256)));
+        }
+
+        #[test]
+        fn a_line_that_is_read_is_written_so(
+            start in prop::sample::select(&["", "\\"][..]),
+            digits in "[0-9a-fA-F]{63,65}",
+            rest in prop::collection::vec(prop::sample::select(&b" nr\\\n\r/"[..]), 0..8),
+        ) {
+            let line = [start.as_bytes(), digits.as_bytes(), &rest].concat();
+            if let Some((path, sha256)) = parse_line(&line) {
+                let mut written = Vec::new();
+                push_line(&path, &sha256, &mut written);
+                prop_assert_eq!(written.strip_suffix(b"\n"), Some(&line[..]));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_line_is_refused() {
+        let sum = "0a".repeat(32);
+        for line in
+            ["", "\\", &sum, &format!("{sum} *p"), &format!("{sum}  "), &format!("{}  p", sum.to_uppercase())]
+        {
+            assert_eq!(parse_line(line.as_bytes()), None, "{line}");
+        }
     }
 
     #[cfg(target_os = "linux")]

@@ -140,8 +140,9 @@ fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Digits of either case count, though a fallback itself has lower-case ones only: that is the format's rule.
-fn looks_like_fallback(key: &[u8]) -> bool {
+/// Could it be a fallback name? No reversible name is. Digits of either case count, though a fallback itself has
+/// lower-case ones only: that is the format's rule.
+pub fn looks_like_fallback(key: &[u8]) -> bool {
     key.split_at_checked(2 * FALLBACK_HASH_BYTES).is_some_and(|(hash, rest)| {
         rest.starts_with(FALLBACK_SEPARATOR) && hash.iter().all(u8::is_ascii_hexdigit)
     })

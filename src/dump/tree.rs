@@ -20,6 +20,12 @@ use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 pub use unfinished::Unfinished;
 
+/// What a dump says of itself, in its root.
+pub const MANIFEST: &str = "MANIFEST.json";
+
+/// The sums of all other files, in its root.
+pub const CHECKSUMS: &str = "CHECKSUMS";
+
 /// A chunk goes to a writer once it holds this many bytes …
 const CHUNK_BYTES: usize = 256 << 10;
 

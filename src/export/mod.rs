@@ -14,7 +14,7 @@ pub use self::resume::{finish, published};
 use crate::dump::checksums;
 use crate::dump::keymap;
 use crate::dump::target::{PartialDump, beside, plain};
-use crate::dump::tree::Tree;
+use crate::dump::tree::{CHECKSUMS, MANIFEST, Tree};
 use crate::error::Error;
 use crate::family::{ADAPTERS, Choices, Export, ExportError, Exported, named, snapshot_time};
 use crate::progress::{Phase, Progress};
@@ -158,7 +158,7 @@ fn write(
     }
     write_keymaps(connection, &mut tree)?;
     let root = tree.directory("")?;
-    tree.begin(&root, b"MANIFEST.json");
+    tree.begin(&root, MANIFEST.as_bytes());
     let manifest = manifest::manifest(&report, options, &exported).to_bytes().map_err(Error::Manifest)?;
     tree.content().extend_from_slice(&manifest);
     tree.end()?;
@@ -219,7 +219,7 @@ fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> 
                 tree.end()?;
             }
             let directory = tree.directory(&here)?;
-            tree.begin(&directory, b"KEYMAP.jsonl");
+            tree.begin(&directory, keymap::FILE_NAME.as_bytes());
             scope = here;
         }
         let original = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
@@ -234,7 +234,7 @@ fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> 
 
 fn write_checksums(connection: &Connection, tree: &mut Tree) -> Result<(), Error> {
     let root = tree.directory("")?;
-    tree.begin(&root, b"CHECKSUMS");
+    tree.begin(&root, CHECKSUMS.as_bytes());
     let mut query = connection.prepare("SELECT path, sha256 FROM dump_file ORDER BY path")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {

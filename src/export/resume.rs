@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{Dumped, ExportOptions, dumped};
 use crate::dump::manifest::Manifest;
 use crate::dump::target::{DirectoryId, PartialDump, plain, tidy_up};
-use crate::dump::tree::{Tree, Unfinished};
+use crate::dump::tree::{CHECKSUMS, MANIFEST, Tree, Unfinished};
 use crate::error::Error;
 use crate::family::{ADAPTERS, ExportError, Exported};
 use crate::staging::{Boot, BulkInsert, Cell, Conflict, Kind, Staging, StagingError, Table};
@@ -214,9 +214,9 @@ pub fn published(
         return Ok(None);
     }
     let size = |name| std::fs::metadata(output.join(name)).map(|metadata| metadata.len());
-    let read = std::fs::read(output.join("MANIFEST.json"))
+    let read = std::fs::read(output.join(MANIFEST))
         .and_then(|bytes| Manifest::parse(&bytes).map_err(io::Error::other))
-        .and_then(|manifest| Ok((manifest, size("CHECKSUMS")?)));
+        .and_then(|manifest| Ok((manifest, size(CHECKSUMS)?)));
     // Somebody has been there since.
     let Ok((manifest, checksums)) = read else { return Ok(None) };
     // The plan is silent about what only the manifest says.

@@ -68,6 +68,18 @@ pub trait Family: Sync {
     /// Whatever SQLite says.
     fn keys(&self, connection: &Connection) -> Result<Vec<(String, u64)>, StagingError>;
 
+    /// Counts again what its tables keep a count of, and hands over what is counted, the count kept and the one found.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    fn count_again(
+        &self,
+        _connection: &Connection,
+        _counted: &mut dyn FnMut(&str, i64, i64),
+    ) -> Result<(), StagingError> {
+        Ok(())
+    }
+
     /// Writes its part of the tree. Families that never leave a trace in a dump write nothing.
     ///
     /// # Errors

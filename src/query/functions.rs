@@ -8,7 +8,7 @@ use rusqlite::{Connection, Error};
 
 use crate::dump::name::{key_of_name, push_file_name};
 use crate::family::redis::glob;
-use crate::snapshot::{Escaped, Hlc, unescape};
+use crate::snapshot::{Hlc, ReadableWhole, unescape};
 use crate::staging::U64;
 
 /// A function of SQL.
@@ -28,7 +28,7 @@ pub const FUNCTIONS: &[Function] = &[
         name: "readable",
         arguments: &["bytes"],
         meaning: "bytes as text, as messages show keys: UTF-8 as it is, other bytes and controls as escapes",
-        call: |arguments| Ok(arguments.bytes(0)?.map(|bytes| Escaped(bytes).to_string().into())),
+        call: |arguments| Ok(arguments.bytes(0)?.map(|bytes| ReadableWhole(bytes).to_string().into())),
     },
     Function {
         name: "unreadable",

@@ -46,3 +46,7 @@ pub const BATCH_ROWS: usize = 8 << 10;
 /// … or once this many bytes were read for it, visible or not: a long stretch of old versions is to keep neither
 /// progress nor an interruption waiting.
 pub const BATCH_READ_BYTES: u64 = 8 << 20;
+
+/// Longest `.snap` file accepted, in bytes: a token and the ids of the members, of which there may be thousands
+/// (`docs/format/restore.md` section 2.1).
+pub const MAX_SNAP_FILE_BYTES: u64 = 1 << 20;

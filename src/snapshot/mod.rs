@@ -2,8 +2,9 @@
 //!
 //! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`), the rule that says
 //! which version of a key counts (`versions`), the classes rows are counted under (`namespace`), every bound on
-//! lengths (`limits`) and the question which files to read (`locate`). It knows no family and no database: what
-//! leaves it are batches of keys and payloads, each with its offset.
+//! lengths (`limits`), the question which files to read (`locate`), and what refers to such a file (`token`,
+//! `snap_file`). It knows no family and no database: what leaves it are batches of keys and payloads, each with its
+//! offset.
 
 mod batch;
 mod checkpoint;
@@ -19,6 +20,8 @@ mod operational;
 mod pebble;
 mod readable;
 mod reader;
+mod snap_file;
+mod token;
 mod versions;
 
 pub use batch::{Batch, Payload, Piece, Place, Row, RowCounts, Skipped};
@@ -28,6 +31,8 @@ pub use header::{BodyFormat, Header};
 pub use hlc::{Hlc, NotATimestamp, rfc3339};
 pub use locate::{Located, index_of, is_node_name, locate, newest_in};
 pub use namespace::{Class, is_node_local};
-pub use readable::{Escaped, Readable, UnknownEscape, unescape};
+pub use readable::{Readable, ReadableWhole, UnknownEscape, unescape};
 pub use reader::{Closing, Opening, Reader};
+pub use snap_file::{SnapFile, SnapFileError};
+pub use token::{TOKEN_BYTES, Token, TokenError};
 pub use versions::{ReadAt, Verdict, Versions};

@@ -5,13 +5,13 @@ use std::fmt;
 
 const SHOWN_BYTES: usize = 160;
 
-/// A key for a message: as [`Escaped`], long keys cut with their length.
+/// A key for a message: UTF-8 as it is, other bytes and controls as escapes, long keys cut with their length.
 pub struct Readable<'a>(pub &'a [u8]);
 
 impl fmt::Display for Readable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.0[..self.0.len().min(SHOWN_BYTES)];
-        Escaped(shown).fmt(f)?;
+        ReadableWhole(shown).fmt(f)?;
         if shown.len() < self.0.len() {
             write!(f, "… ({} bytes)", self.0.len())?;
         }
@@ -19,11 +19,10 @@ impl fmt::Display for Readable<'_> {
     }
 }
 
-/// Bytes without a loss: UTF-8 as it is, other bytes as `\xff`; controls, quotes and backslashes as Rust escapes them.
-/// [`unescape`] gives the bytes back.
-pub struct Escaped<'a>(pub &'a [u8]);
+/// Bytes that have to be shown whole, such as a path, in the same form: [`unescape`] gives them back.
+pub struct ReadableWhole<'a>(pub &'a [u8]);
 
-impl fmt::Display for Escaped<'_> {
+impl fmt::Display for ReadableWhole<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             write!(f, "{}", chunk.valid().escape_debug())?;
@@ -35,7 +34,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// An escape that [`Escaped`] never writes.
+/// An escape that [`ReadableWhole`] never writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the escape at byte {0} is none of \\0 \\t \\n \\r \\\" \\' \\\\ \\xNN \\u{{N}}")]
 pub struct UnknownEscape(
@@ -43,7 +42,7 @@ pub struct UnknownEscape(
     pub usize,
 );
 
-/// The bytes that [`Escaped`] shows as `text`.
+/// The bytes that [`ReadableWhole`] shows as `text`.
 ///
 /// # Errors
 /// An escape that cannot be undone.
@@ -99,6 +98,7 @@ mod tests {
     fn text_stays_text_and_other_bytes_become_escapes() {
         assert_eq!(Readable("ключ\n\u{0}".as_bytes()).to_string(), "ключ\\n\\0");
         assert_eq!(Readable(b"a\xff\xfe").to_string(), "a\\xff\\xfe");
+        assert_eq!(ReadableWhole(&[b'x'; 1000]).to_string(), "x".repeat(1000));
         assert!(Readable(&[b'x'; 1000]).to_string().ends_with("x… (1000 bytes)"));
     }
 
@@ -124,7 +124,7 @@ mod tests {
         fn every_key_can_be_had_back_from_its_readable_form(
             key in prop_oneof![prop::collection::vec(any::<u8>(), 0..200), any::<String>().prop_map(String::into_bytes)],
         ) {
-            prop_assert_eq!(unescape(&Escaped(&key).to_string()), Ok(key));
+            prop_assert_eq!(unescape(&ReadableWhole(&key).to_string()), Ok(key));
         }
 
         #[test]

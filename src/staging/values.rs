@@ -136,7 +136,11 @@ impl<'c> LargeValues<'c> {
         if extent.payload.is_some() { Ok(None) } else { self.file(extent.source).map(Some) }
     }
 
-    fn file(&self, source: i64) -> Result<Arc<File>, StagingError> {
+    /// The snapshot that was loaded as this source.
+    ///
+    /// # Errors
+    /// It is gone or has changed since it was loaded.
+    pub fn file(&self, source: i64) -> Result<Arc<File>, StagingError> {
         if let Some(file) = self.files.borrow().get(&source) {
             return Ok(Arc::clone(file));
         }

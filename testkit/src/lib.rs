@@ -16,6 +16,7 @@
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
 //! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
+//! | [`snap_file`] | the file by which a Raft log refers to a snapshot |
 //! | [`oracle`] | which version counts, the obvious way |
 //! | [`strategies`] | version sets that interleave, for properties |
 //! | [`scenarios`] | large files for measuring |
@@ -30,6 +31,7 @@ pub mod protobuf;
 pub mod redis_rows;
 pub mod s3_rows;
 pub mod scenarios;
+pub mod snap_file;
 pub mod sorted;
 pub mod sqs_rows;
 pub mod strategies;

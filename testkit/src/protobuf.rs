@@ -1,6 +1,6 @@
 //! The protobuf wire format, as far as values use it.
 //!
-//! Owns: bytes and double fields, put one behind the other, repeated and unknown ones as the caller
+//! Owns: bytes, varint and double fields, put one behind the other, repeated and unknown ones as the caller
 //! likes. Hand-made, because the reader decodes with a crate or its own walk and the two must not agree by descent.
 //! Leaves: which field means what to the row modules.
 
@@ -18,6 +18,12 @@ pub fn bytes_field(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     varint(out, u64::from(field) << 3 | 2);
     varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Appends a varint field.
+pub fn varint_field(out: &mut Vec<u8>, field: u32, number: u64) {
+    varint(out, u64::from(field) << 3);
+    varint(out, number);
 }
 
 /// Appends a 64-bit field that holds a double.

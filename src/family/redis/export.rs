@@ -329,15 +329,27 @@ impl Exporter<'_, '_, '_> {
     }
 }
 
+/// The table of the elements of all collections of a type.
+pub(super) fn elements_table(of: Type) -> &'static str {
+    match of {
+        Type::Hash => "redis_hash_field",
+        Type::List => "redis_list_item",
+        Type::Set => "redis_set_member",
+        Type::Zset => "redis_zset_member",
+        Type::Stream => "redis_stream_entry",
+    }
+}
+
 /// The elements of a collection in their order: all, or those after the second parameter. A list is told by number, the
 /// others by their first column; of streams, all of them or those after an id are asked for in one way.
 fn elements_sql(of: Type, remaining: bool) -> String {
-    let (columns, table, order) = match of {
-        Type::Hash => ("name, value", "redis_hash_field", "name"),
-        Type::List => ("item, seq", "redis_list_item", "seq"),
-        Type::Set => ("member", "redis_set_member", "member"),
-        Type::Zset => ("member, score", "redis_zset_member", "member"),
-        Type::Stream => ("ms, seq, fields", "redis_stream_entry", "ms, seq"),
+    let table = elements_table(of);
+    let (columns, order) = match of {
+        Type::Hash => ("name, value", "name"),
+        Type::List => ("item, seq", "seq"),
+        Type::Set => ("member", "member"),
+        Type::Zset => ("member, score", "member"),
+        Type::Stream => ("ms, seq, fields", "ms, seq"),
     };
     let after = match of {
         Type::Stream => "AND (?2 OR (ms, seq) > (?3, ?4))".to_owned(),

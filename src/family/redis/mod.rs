@@ -15,9 +15,10 @@ mod stage;
 
 use rusqlite::Connection;
 
+use self::rows::Type;
 use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
 use crate::error::Error;
-use crate::snapshot::Class;
+use crate::snapshot::{Class, Readable};
 use crate::staging::{Staging, StagingError};
 
 /// The Redis family.
@@ -59,6 +60,30 @@ impl Family for Redis {
         )?;
         let counted = KINDS.into_iter().zip(counts).filter(|(_, count)| *count > 0);
         Ok(counted.map(|(kind, count)| (kind.to_owned(), count.cast_unsigned())).collect())
+    }
+
+    fn count_again(
+        &self,
+        connection: &Connection,
+        counted: &mut dyn FnMut(&str, i64, i64),
+    ) -> Result<(), StagingError> {
+        for of in Type::ALL {
+            let elements = export::elements_table(of);
+            let mut query = connection.prepare(&format!(
+                "SELECT * FROM (\
+                 SELECT key, elements AS stated, (SELECT count(*) FROM {elements} WHERE collection = c.id) AS found \
+                 FROM redis_collection c WHERE type = ?1 UNION ALL \
+                 SELECT key, blob_elements, (SELECT count(*) FROM {elements} WHERE collection = c.blob_id) \
+                 FROM redis_collection c WHERE type = ?1 AND blob_id IS NOT NULL) WHERE stated <> found"
+            ))?;
+            let mut rows = query.query([of.name()])?;
+            while let Some(row) = rows.next()? {
+                let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+                let what = format!("elements of the {} {}", of.name(), Readable(key));
+                counted(&what, row.get(1)?, row.get(2)?);
+            }
+        }
+        Ok(())
     }
 
     fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {

@@ -21,6 +21,7 @@ mod verify;
 
 use rusqlite::Connection;
 
+pub use self::path::{BUCKET_FILE, META_SUFFIX, ORPHANS_FOLDER, UPLOADS_FOLDER};
 use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
 use crate::error::Error;
 use crate::snapshot::Class;

@@ -3,7 +3,7 @@
 //!
 //! Owns the rules; which keys there are is for [`Keys`] to say, so that the rules can be tested on any set of them.
 
-use crate::dump::keymap::SHA_FALLBACK;
+use crate::dump::keymap::{FILE_NAME, SHA_FALLBACK};
 use crate::dump::name::push_fallback;
 
 /// Ends the name of the file beside a body.
@@ -15,7 +15,6 @@ const USER_SUFFIX: &[u8] = b".user-data";
 
 /// The file that says what a bucket is.
 pub const BUCKET_FILE: &str = "_bucket.json";
-const KEYMAP_FILE: &[u8] = b"KEYMAP.jsonl";
 /// The folder of chunks without an object.
 pub const ORPHANS_FOLDER: &str = "_orphans";
 /// The folder of uploads that were not finished.
@@ -107,7 +106,7 @@ pub fn stays(key: &[u8]) -> Stays {
     if is_unsafe {
         return Stays::Never(Kind::UnsafePath);
     }
-    let is_reserved = is_side_folder || ours(BUCKET_FILE) || first == KEYMAP_FILE;
+    let is_reserved = is_side_folder || ours(BUCKET_FILE) || ours(FILE_NAME);
     let inner = &key[..key.len() - last_segment(key).len()];
     if is_reserved || inner.split(|&byte| byte == b'/').any(|segment| segment.ends_with(META_SUFFIX)) {
         return Stays::Never(Kind::Fallback);

@@ -240,7 +240,7 @@ proptest! {
     fn no_key_leads_outside_or_onto_the_path_of_another(keys in prop::collection::btree_set(any_key(), 1..12), rename: bool) {
         let bucket = Bucket { keys, rename };
         // Every file of the bucket's folder, bodies with their sidecars.
-        let mut files: BTreeSet<Vec<u8>> = [BUCKET_FILE.as_bytes(), KEYMAP_FILE, b"_orphans/x/gen-1/y.bin", b"_incomplete_uploads/records.jsonl"]
+        let mut files: BTreeSet<Vec<u8>> = [BUCKET_FILE.as_bytes(), FILE_NAME.as_bytes(), b"_orphans/x/gen-1/y.bin", b"_incomplete_uploads/records.jsonl"]
             .map(<[u8]>::to_vec)
             .into();
         let mut kinds = BTreeMap::new();
