@@ -149,4 +149,4 @@ macro_rules! sessions {
     };
 }
 
-sessions! { decode errors export help info load token verify }
+sessions! { decode errors export help info load sql token verify }

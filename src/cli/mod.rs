@@ -11,6 +11,7 @@ mod info;
 mod interrupt;
 mod load;
 mod log;
+mod new_file;
 mod progress;
 mod sql;
 mod text;

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use ekvsnap::dump::json::{Layout, Markup, push_score, push_string, write_value_from};
+use ekvsnap::dump::json::{Layout, Markup, push_base64url, push_score, push_string, write_value_from};
 use rusqlite::types::ValueRef;
 
 use super::sheet::Sheet;
@@ -62,10 +62,14 @@ impl<W: Write> Sheet for JsonSheet<W> {
     }
 }
 
+/// Values up to so many bytes are put together in memory; longer ones are written piece by piece.
+const SHORT_BYTES: usize = 64 << 10;
+
 /// Rows as objects.
 struct Objects {
     /// Each with its colon and what comes before it.
     names: Vec<Vec<u8>>,
+    value: Vec<u8>,
 }
 
 impl Objects {
@@ -76,26 +80,34 @@ impl Objects {
             text.push(b':');
             text
         });
-        Self { names: names.collect() }
+        Self { names: names.collect(), value: Vec::new() }
     }
 
-    fn write(&self, values: &[ValueRef<'_>], out: &mut impl Write) -> io::Result<()> {
+    fn write(&mut self, values: &[ValueRef<'_>], out: &mut impl Write) -> io::Result<()> {
         for (name, value) in self.names.iter().zip(values) {
             out.write_all(name)?;
-            match value {
-                ValueRef::Null => out.write_all(b"null")?,
-                ValueRef::Integer(number) => write!(out, "{number}")?,
-                ValueRef::Real(number) => {
-                    let mut digits = Vec::new();
-                    push_score(*number, &mut digits);
-                    out.write_all(&digits)?;
+            self.value.clear();
+            match *value {
+                ValueRef::Null => self.value.extend_from_slice(b"null"),
+                ValueRef::Integer(number) => write!(self.value, "{number}")?,
+                ValueRef::Real(number) => push_score(number, &mut self.value),
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                    let text =
+                        if matches!(value, ValueRef::Text(_)) { str::from_utf8(bytes).ok() } else { None };
+                    match text {
+                        _ if bytes.len() > SHORT_BYTES => {
+                            write_value_from(bytes, text.is_some(), Layout::Compact, Markup::Keep, out)?;
+                        }
+                        Some(text) => push_string(text, Markup::Keep, &mut self.value),
+                        None => {
+                            self.value.extend_from_slice(br#"{"base64":""#);
+                            push_base64url(bytes, &mut self.value);
+                            self.value.extend_from_slice(br#""}"#);
+                        }
+                    }
                 }
-                ValueRef::Text(bytes) => {
-                    let is_utf8 = str::from_utf8(bytes).is_ok();
-                    write_value_from(*bytes, is_utf8, Layout::Compact, Markup::Keep, out)?;
-                }
-                ValueRef::Blob(bytes) => write_value_from(*bytes, false, Layout::Compact, Markup::Keep, out)?,
             }
+            out.write_all(&self.value)?;
         }
         out.write_all(b"}")
     }
@@ -119,6 +131,24 @@ fn distinct(columns: Vec<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_value_has_the_form_of_a_short_one() {
+        let object = |value| {
+            let mut out = Vec::new();
+            Objects::new(vec!["v".to_owned()]).write(&[value], &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        for length in [SHORT_BYTES, SHORT_BYTES + 3] {
+            let text = "\"".repeat(length);
+            assert_eq!(
+                object(ValueRef::Text(text.as_bytes())),
+                format!("{{\"v\":\"{}\"}}", "\\\"".repeat(length))
+            );
+            let zeros = object(ValueRef::Blob(&vec![0; length / 3 * 3]));
+            assert_eq!(zeros, format!("{{\"v\":{{\"base64\":\"{}\"}}}}", "AAAA".repeat(length / 3)));
+        }
+    }
 
     #[test]
     fn equal_names_are_told_apart() {

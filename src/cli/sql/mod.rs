@@ -11,40 +11,43 @@ mod sheet;
 mod table;
 mod wait;
 
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use ekvsnap::query::{self, Database};
-use ekvsnap::staging::StagingError;
 
 use self::session::Session;
 use self::sheet::Format;
 use super::exit::Status;
 use super::interrupt::Interrupt;
 use super::log::{Manners, StdoutError};
+use super::new_file;
 
 const EXAMPLES: &str = "\
 Examples:
   ekvsnap sql prod.db
-  ekvsnap sql prod.db 'SELECT type, count(*), sum(bytes) FROM keys GROUP BY type'
   ekvsnap sql prod.db .tables
-  ekvsnap sql prod.db \"SELECT * FROM redis_keys WHERE redis_glob('user:[0-9]*', key_order)\" --format jsonl
-  ekvsnap sql prod.db --format csv < questions.sql > answers.csv
+  ekvsnap sql prod.db 'SELECT type, count(*), sum(bytes) FROM keys GROUP BY type'
+  ekvsnap sql prod.db -f jsonl \"SELECT key FROM redis_keys WHERE redis_glob('user:[0-9]*', key)\"
+  ekvsnap sql prod.db -f csv < questions.sql > answers.csv
 
 Functions beside SQLite's own:
-  readable(bytes)           bytes as text, as messages show keys; unreadable(text) gives them back
-  hlc_time(hlc)             an HLC timestamp as a time; hlc_ms(hlc) in milliseconds; hlc_of(time) back
-  encode_name(key)          the file name of a key in the dump; decode_name(name) gives it back
+  readable(bytes)           bytes as text, as messages show keys
+  unreadable(text)          the bytes that readable() shows so
+  hlc_time(hlc)             an HLC timestamp as a time
+  hlc_ms(hlc)               an HLC timestamp in Unix milliseconds
+  hlc_of(time)              the last HLC timestamp of a time, as --as-of takes it
+  encode_name(key)          the file name of a key in the dump, without its extension
+  decode_name(name)         the key of a file name
   redis_glob(pattern, key)  does the key match a pattern of Redis' KEYS?
 
 What values look like:
-  NULL      NULL in a table, an empty field in CSV, null in JSON
-  blobs     X'00FF' in tables and CSV, {\"base64\":\"AP8\"} (base64url) in JSON; so is text that is not UTF-8 there
-  numbers   integers to the last digit; real numbers as in the dump, infinities +inf and -inf, strings in JSON
-  columns   of the same name: name, name_2, ... in JSON";
+  NULL     NULL in a table, an empty field in CSV, null in JSON
+  blobs    X'00FF' in tables and CSV; {\"base64\":\"AP8\"}, base64url, in JSON, where so is text that is
+           not UTF-8
+  numbers  integers to the last digit; others as in the dump, infinities as +inf and -inf
+  names    of columns that are the same: name, name_2, ... in JSON";
 
 /// Query a staging database with SQL; without a query, at a prompt
 ///
@@ -110,17 +113,8 @@ fn write_metadata(
     let text = serde_json::to_string_pretty(&query::metadata(database.staging(), &name)?)? + "\n";
     if file.as_os_str() == "-" {
         manners.print(&text)?;
-        return Ok(Status::Whole);
+    } else {
+        new_file::write(file, text.as_bytes())?;
     }
-    let open = OpenOptions::new().write(true).create_new(true).open(file);
-    let written = open.and_then(|mut file| file.write_all(text.as_bytes()));
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(StagingError::Exists(file.to_owned()).into())
-        }
-        written => {
-            written.with_context(|| format!("cannot write {}", file.display()))?;
-            Ok(Status::Whole)
-        }
-    }
+    Ok(Status::Whole)
 }
