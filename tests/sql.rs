@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
+mod support;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use ekvsnap::staging::Staging;
 use rustix::process::{Pid, Signal, kill_process};
+use support::documentation::{commands_of, load_all};
 
 /// Rows without an end.
 const ENDLESS: &str =
@@ -148,4 +151,26 @@ fn statements_of_a_pipe_are_run_as_they_come() {
     }
     drop(statements);
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_page_about_opening_the_database_shows_what_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut asked = 0;
+    for command in commands_of(include_str!("../docs/opening.md")) {
+        if let Some(load) = command.line.strip_suffix(" -q").filter(|line| line.contains(" load ")) {
+            let (fixture, name) =
+                load.strip_prefix("ekvsnap load ").unwrap().split_once(" --staging ").unwrap();
+            load_all(fixture, &folder.path().join(name));
+        } else if command.line.starts_with("ekvsnap sql ") {
+            let bin = Path::new(env!("CARGO_BIN_EXE_ekvsnap")).parent().unwrap();
+            let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+            let mut shell = Command::new("sh");
+            shell.args(["-c", command.line]).current_dir(folder.path()).env("PATH", path);
+            let output = shell.output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout).lines().collect::<Vec<_>>(), command.output);
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, 3);
 }

@@ -134,11 +134,11 @@ mod tests {
 
     #[test]
     fn a_long_value_has_the_form_of_a_short_one() {
-        let object = |value| {
+        fn object(value: ValueRef<'_>) -> String {
             let mut out = Vec::new();
             Objects::new(vec!["v".to_owned()]).write(&[value], &mut out).unwrap();
             String::from_utf8(out).unwrap()
-        };
+        }
         for length in [SHORT_BYTES, SHORT_BYTES + 3] {
             let text = "\"".repeat(length);
             assert_eq!(

@@ -67,6 +67,7 @@ pub fn push_real(number: f64, out: &mut Vec<u8>) {
 /// Appends a blob as SQL writes it.
 pub fn push_blob_literal(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.reserve(2 * bytes.len() + 3);
     out.extend_from_slice(b"X'");
     out.extend(
         bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
