@@ -26,7 +26,7 @@ pub use script::{MAX_STATEMENT_BYTES, Script, Statement};
 use crate::staging::{Staging, StagingError};
 
 /// Pragmas that tell something about their argument; all others with an argument set something.
-const TELLING_PRAGMAS: [&str; 11] = [
+const TELLING_PRAGMAS: [&str; 10] = [
     "foreign_key_check",
     "foreign_key_list",
     "index_info",
@@ -37,12 +37,10 @@ const TELLING_PRAGMAS: [&str; 11] = [
     "table_info",
     "table_list",
     "table_xinfo",
-    "table_valued_functions",
 ];
 
 /// Pragmas that do something without an argument.
-const DOING_PRAGMAS: [&str; 5] =
-    ["incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint", "release_memory"];
+const DOING_PRAGMAS: [&str; 4] = ["incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint"];
 
 /// A staging database for queries that somebody else has written: nothing in it or beside it can be changed, and no
 /// other file can be reached.
