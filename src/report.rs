@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use serde::{Serialize, Serializer};
 
 use crate::family::{ADAPTERS, FAMILIES};
+use crate::snapshot::encryption::State;
 use crate::snapshot::{Class, Hlc, Verdict};
 use crate::staging::{Kind, Staging, StagingError, U64, Warnings};
 
@@ -33,12 +34,27 @@ pub struct SourceReport {
     pub crc32c: Option<String>,
     /// Length of the file.
     pub bytes: Option<u64>,
+    /// What an SST bundle is made of; `None` of other bodies, and until it was read to its end.
+    pub tables: Option<TablesReport>,
     /// Rows read, all classes together.
     pub rows: u64,
     /// Was it read to its end and found right?
     pub complete: bool,
     /// Where an interrupted load goes on, in bytes; 0 if it starts over.
     pub resumes_at: u64,
+}
+
+/// The SSTables of a bundle.
+#[derive(Clone, Debug, Serialize)]
+pub struct TablesReport {
+    /// Number of tables.
+    pub count: u64,
+    /// Bytes of all tables.
+    pub bytes: u64,
+    /// Data blocks stored as they are.
+    pub raw_blocks: u64,
+    /// Data blocks stored compressed.
+    pub snappy_blocks: u64,
 }
 
 /// The rows of one class.
@@ -51,6 +67,17 @@ pub struct ClassReport {
     /// The rows under each verdict that came up.
     #[serde(serialize_with = "as_object")]
     pub verdicts: Vec<(&'static str, u64)>,
+}
+
+/// The versioned rows whose values are in one state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateReport {
+    /// `clear`, `tombstone` or `encrypted`.
+    pub state: &'static str,
+    /// The key that encrypts them.
+    pub key_id: Option<u32>,
+    /// How many.
+    pub rows: u64,
 }
 
 /// The keys of one family.
@@ -109,6 +136,8 @@ pub struct Report {
     pub classes: Vec<ClassReport>,
     /// All rows read.
     pub rows: u64,
+    /// Versioned rows by the state of their value.
+    pub row_states: Vec<StateReport>,
     /// Keys of the families that were staged.
     pub families: Vec<FamilyReport>,
     /// Rows in the table `quarantine`.
@@ -167,6 +196,7 @@ impl Report {
             sources,
             rows: sum(classes.iter().map(|class| class.rows)),
             classes,
+            row_states: row_states(connection)?,
             families,
             quarantined_rows: count(connection, "SELECT count(*) FROM quarantine")?,
             unfinished_export,
@@ -181,6 +211,11 @@ impl Report {
     pub fn add_warning(&mut self, kind: Kind, count: u64, samples: Vec<String>) {
         self.warnings.push(WarningReport::new(kind, count, samples));
         self.warnings.sort_by_key(|warning| warning.kind);
+    }
+
+    /// Key ids, and the rows encrypted under each.
+    pub fn encrypted_rows(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.row_states.iter().filter_map(|state| Some((state.key_id?, state.rows)))
     }
 
     /// The greatest commit timestamp of the files.
@@ -211,11 +246,22 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
         "SELECT path, coalesce(snapshot_index, applied_index), header, ceiling_ms, cutover_index, body, \
          last_commit_ts, min_retained_ts, crc32c, bytes, complete, \
          (SELECT coalesce(sum(rows), 0) FROM row_count WHERE source = id), \
-         coalesce((SELECT byte_offset FROM checkpoint WHERE source = id), 0) FROM source ORDER BY id",
+         coalesce((SELECT byte_offset FROM checkpoint WHERE source = id), 0), \
+         tables, table_bytes, raw_blocks, snappy_blocks FROM source ORDER BY id",
     )?;
     let sources = query.query_map([], |row| {
         let unsigned = |column| row.get::<_, Option<U64>>(column).map(|number| number.map(|number| number.0));
         let last_commit_ts = row.get::<_, U64>(6)?.0;
+        let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.unwrap_or(0).cast_unsigned());
+        let tables = match row.get::<_, Option<i64>>(13)? {
+            Some(tables) => Some(TablesReport {
+                count: tables.cast_unsigned(),
+                bytes: number(14)?,
+                raw_blocks: number(15)?,
+                snappy_blocks: number(16)?,
+            }),
+            None => None,
+        };
         Ok(SourceReport {
             path: row.get(0)?,
             snapshot_index: unsigned(1)?,
@@ -228,6 +274,7 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
             min_retained_ts: unsigned(7)?,
             crc32c: row.get::<_, Option<u32>>(8)?.map(|crc| format!("{crc:08x}")),
             bytes: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
+            tables,
             complete: row.get(10)?,
             rows: row.get::<_, i64>(11)?.cast_unsigned(),
             resumes_at: row.get::<_, i64>(12)?.cast_unsigned(),
@@ -256,6 +303,22 @@ fn classes(connection: &Connection) -> Result<Vec<ClassReport>, StagingError> {
 /// Numbers of a damaged database may be any.
 fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
+}
+
+fn row_states(connection: &Connection) -> Result<Vec<StateReport>, StagingError> {
+    let mut query = connection.prepare(
+        "SELECT key_id, sum(rows) FROM row_state_count WHERE state = ? GROUP BY key_id ORDER BY key_id",
+    )?;
+    let mut states = Vec::new();
+    for state in State::ALL {
+        let mut rows = query.query([state.name()])?;
+        while let Some(row) = rows.next()? {
+            let key_id = (state == State::Encrypted).then(|| row.get(0)).transpose()?;
+            let rows = row.get::<_, i64>(1)?.cast_unsigned();
+            states.push(StateReport { state: state.name(), key_id, rows });
+        }
+    }
+    Ok(states)
 }
 
 fn count(connection: &Connection, sql: &str) -> Result<u64, StagingError> {

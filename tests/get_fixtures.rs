@@ -53,7 +53,8 @@ fn all_keys(staging: &Staging) -> Vec<(String, Vec<u8>, Vec<u8>)> {
 
 fn file(staging: &Staging, found: &Found, content: Content) -> Option<(PathBuf, Vec<u8>)> {
     let taken = Taken::default();
-    let path = get(staging, found, content, Path::new("taken"), Box::new(taken.clone()), &Silent).unwrap()?;
+    let path =
+        get(staging, None, found, content, Path::new("taken"), Box::new(taken.clone()), &Silent).unwrap()?;
     let bytes = taken.0.lock().unwrap().clone();
     Some((OsString::from_vec(path).into(), bytes))
 }
@@ -186,7 +187,14 @@ fn a_stream_that_takes_nothing_is_an_error_that_names_it() {
     let database = Database::open(&folder.path().join("staging.db")).unwrap();
     let found =
         &find(database.staging(), &everything(), &Called::Name(b"metrics:big:607712".to_vec())).unwrap()[0];
-    let given =
-        get(database.staging(), found, Content::Value, Path::new("the reader"), Box::new(Closed), &Silent);
+    let given = get(
+        database.staging(),
+        None,
+        found,
+        Content::Value,
+        Path::new("the reader"),
+        Box::new(Closed),
+        &Silent,
+    );
     assert_eq!(given.unwrap_err().to_string(), "cannot write the reader");
 }

@@ -17,7 +17,7 @@ use ekvsnap::keys::{Called, Filter, Found, find, get, near, stored_content};
 use ekvsnap::snapshot::Readable;
 use ekvsnap::staging::{Staging, parse_hex};
 
-use super::args::{KeyArgs, ReadArgs};
+use super::args::{KeyArgs, ReadArgs, WhichKeys};
 use super::exit::{KeyError, Status, UsageError, leaving_nothing};
 use super::log::{Manners, goes_on};
 use super::progress::Bars;
@@ -58,7 +58,10 @@ pub struct Get {
     read: ReadArgs,
 
     #[command(flatten)]
-    which: KeyArgs,
+    keys: KeyArgs,
+
+    #[command(flatten)]
+    which: WhichKeys,
 
     /// KEY are hex digits: `key_hex` of `keys --json` and of the views
     #[arg(long, help_heading = "Which keys")]
@@ -90,7 +93,7 @@ impl Get {
             })?),
         };
         let bars = Bars::new(manners)?;
-        let source = Source::open(&sources, &self.read, self.which.adapters(), &bars)?;
+        let source = Source::open(&sources, &self.read, self.keys.read()?, self.which.adapters(), &bars)?;
         let filter = self.which.filter(source.staging())?;
         let found = find(source.staging(), &filter, &called).map_err(leaving_nothing)?;
         let found = match &found[..] {
@@ -106,7 +109,15 @@ impl Get {
         let stdout =
             File::from(io::stdout().as_fd().try_clone_to_owned().context("cannot write to standard output")?);
         let name = Path::new("standard output");
-        let there = match get(source.staging(), found, content, name, Box::new(stdout), &bars) {
+        let there = match get(
+            source.staging(),
+            source.keyring.clone(),
+            found,
+            content,
+            name,
+            Box::new(stdout),
+            &bars,
+        ) {
             Ok(path) => path.is_some(),
             Err(Error::Tree(TreeError { source, .. })) => {
                 let _ = goes_on(Err(source))?;

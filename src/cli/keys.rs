@@ -12,7 +12,7 @@ use ekvsnap::snapshot::Escaped;
 use ekvsnap::staging::Staging;
 use jiff::{SpanRelativeTo, Timestamp};
 
-use super::args::{KeyArgs, parse_size};
+use super::args::{WhichKeys, parse_size};
 use super::exit::{Status, leaving_nothing};
 use super::log::{Manners, goes_on};
 use super::progress::Bars;
@@ -56,7 +56,7 @@ pub struct Keys {
     source: SourceArgs,
 
     #[command(flatten)]
-    which: KeyArgs,
+    which: WhichKeys,
 
     /// Only keys that match, by the rules of Redis' KEYS, bytes being bytes: * ? [a-c] [^x] and \ before what is meant as
     /// it is. Compared is what the column KEY shows

@@ -1,16 +1,18 @@
 //! What `keys`, `get` and `stats` ask: a staging database, or one that is made of snapshots for a single question.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use ekvsnap::error::Error;
 use ekvsnap::load::{Input, LoadOptions, load};
 use ekvsnap::query::Database;
+use ekvsnap::snapshot::encryption::Keyring;
 use ekvsnap::staging::{Staging, StagingError};
 use tempfile::TempDir;
 
-use super::args::{AdapterArgs, ReadArgs, inputs_at};
+use super::args::{AdapterArgs, KeyArgs, ReadArgs, inputs_at};
 use super::exit::{Status, UsageError, leaving_nothing};
 use super::given::Given;
 use super::progress::Bars;
@@ -25,11 +27,16 @@ pub struct SourceArgs {
 
     #[command(flatten)]
     read: ReadArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// What can be asked now.
 pub struct Source {
     database: Database,
+    /// The keys for values that lie encrypted in their snapshot.
+    pub keyring: Option<Arc<Keyring>>,
     /// Removed with the database in it.
     _folder: Option<TempDir>,
 }
@@ -37,7 +44,7 @@ pub struct Source {
 impl SourceArgs {
     /// Opens the database, or makes one in TMPDIR.
     pub fn open(&self, adapters: &AdapterArgs, bars: &Bars) -> anyhow::Result<Source> {
-        Source::open(&self.sources, &self.read, adapters, bars)
+        Source::open(&self.sources, &self.read, self.keys.read()?, adapters, bars)
     }
 }
 
@@ -46,6 +53,7 @@ impl Source {
     pub fn open(
         sources: &[PathBuf],
         read: &ReadArgs,
+        keyring: Option<Arc<Keyring>>,
         adapters: &AdapterArgs,
         bars: &Bars,
     ) -> anyhow::Result<Self> {
@@ -59,25 +67,30 @@ impl Source {
                 Given::Staging if read.has_moment() => {
                     format!("{shown} holds one moment: --as-of is for snapshots")
                 }
-                Given::Staging => return Self::of(path.clone(), None, bars),
+                Given::Staging => return Self::of(path.clone(), keyring, None, bars),
                 Given::Dump => format!("{shown} is a dump: its keys are its files; give what it was made of"),
             };
             return Err(UsageError(why).into());
         }
         let inputs = inputs_at(sources.to_vec())?;
-        let (folder, staging) = load_for_now(&inputs, &read.options(adapters), bars)?;
+        let (folder, staging) = load_for_now(&inputs, &read.options(adapters, keyring.clone()), bars)?;
         let path = staging.path().to_owned();
         staging.close().map_err(Error::from)?;
-        Self::of(path, Some(folder), bars)
+        Self::of(path, keyring, Some(folder), bars)
     }
 
-    fn of(path: PathBuf, folder: Option<TempDir>, bars: &Bars) -> anyhow::Result<Self> {
+    fn of(
+        path: PathBuf,
+        keyring: Option<Arc<Keyring>>,
+        folder: Option<TempDir>,
+        bars: &Bars,
+    ) -> anyhow::Result<Self> {
         let database = Database::open(&path).map_err(Error::from)?;
         if !database.is_complete().map_err(Error::from)? {
             return Err(Error::from(StagingError::Incomplete(path)).into());
         }
         bars.stop(database.connection()).map_err(Error::from)?;
-        Ok(Self { database, _folder: folder })
+        Ok(Self { database, keyring, _folder: folder })
     }
 
     /// The database.

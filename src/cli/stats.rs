@@ -10,7 +10,7 @@ use ekvsnap::snapshot::rfc3339;
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::json;
 
-use super::args::KeyArgs;
+use super::args::WhichKeys;
 use super::exit::{Status, leaving_nothing};
 use super::log::Manners;
 use super::progress::Bars;
@@ -43,7 +43,7 @@ pub struct Stats {
     source: SourceArgs,
 
     #[command(flatten)]
-    which: KeyArgs,
+    which: WhichKeys,
 
     /// What ends a prefix: any of these characters
     #[arg(long, value_name = "CHARS", default_value = ":/", value_parser = parse_separators, help_heading = "Prefixes")]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ekvsnap::export::Dumped;
-use ekvsnap::report::{Report, SourceReport, WarningReport};
+use ekvsnap::report::{Report, SourceReport, TablesReport, WarningReport};
 use ekvsnap::snapshot::{Hlc, Verdict};
 use indicatif::{HumanBytes, HumanCount};
 
@@ -107,6 +107,7 @@ pub fn summary(report: &Report) -> String {
         let _ = writeln!(text, "as of     {}", Hlc(as_of));
     }
     describe_rows(&mut text, report);
+    describe_states(&mut text, report);
     describe_keys(&mut text, report);
     text
 }
@@ -125,6 +126,17 @@ fn describe_source(text: &mut String, source: &SourceReport) {
     };
     let _ = writeln!(text, "snapshot  {}", source.path);
     let _ = writeln!(text, "          {header}, {}, index {index}, {crc}", source.body);
+    if let Some(tables) = &source.tables {
+        let TablesReport { count, bytes, raw_blocks, snappy_blocks } = *tables;
+        let of = if count == 1 { "table" } else { "tables" };
+        let (tables, bytes, rows) = (HumanCount(count), HumanBytes(bytes), HumanCount(source.rows));
+        let (blocks, raw_blocks) = (HumanCount(raw_blocks + snappy_blocks), HumanCount(raw_blocks));
+        let snappy_blocks = HumanCount(snappy_blocks);
+        let _ = writeln!(
+            text,
+            "          {tables} {of}, {bytes}, {rows} rows in {blocks} data blocks: {snappy_blocks} Snappy, {raw_blocks} raw"
+        );
+    }
     let _ = writeln!(text, "          last commit {time} (HLC {})", source.last_commit_ts);
 }
 
@@ -146,6 +158,24 @@ fn describe_rows(text: &mut String, report: &Report) {
         }
         text.push('\n');
     }
+}
+
+/// How the values of rows were stored, if any was encrypted.
+fn describe_states(text: &mut String, report: &Report) {
+    let encrypted: Vec<String> = report
+        .encrypted_rows()
+        .map(|(key_id, rows)| format!("{} under key id {key_id}", HumanCount(rows)))
+        .collect();
+    if encrypted.is_empty() {
+        return;
+    }
+    let others = report
+        .row_states
+        .iter()
+        .filter(|state| state.key_id.is_none())
+        .map(|state| format!("{} {}", HumanCount(state.rows), state.state));
+    let all: Vec<String> = encrypted.into_iter().chain(others).collect();
+    let _ = writeln!(text, "encrypted {}", all.join(", "));
 }
 
 fn describe_keys(text: &mut String, report: &Report) {

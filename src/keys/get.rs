@@ -2,21 +2,25 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Found;
 use crate::dump::tree::Tree;
 use crate::error::Error;
 use crate::family::{Choices, Content, Export, ExportError, Only, named};
 use crate::progress::Progress;
+use crate::snapshot::encryption::Keyring;
 use crate::staging::{LargeValues, Staging};
 
 /// Writes one file of a key to `stream`, which errors call `name`. Nothing of it is held in memory. What comes back is the
 /// path that it has in a dump, relative to the root; `None` if a dump has no such file.
 ///
 /// # Errors
-/// Whatever the database or the stream says; a value that lies in the snapshot cannot be read again.
+/// Whatever the database or the stream says; a value that lies in the snapshot cannot be read again; it is
+/// encrypted, and `keys` do not open it.
 pub fn get(
     staging: &Staging,
+    keys: Option<Arc<Keyring>>,
     found: &Found,
     content: Content,
     name: &Path,
@@ -29,7 +33,7 @@ pub fn get(
         |_: &mut Tree, _| if progress.is_interrupted() { Err(ExportError::Interrupted) } else { Ok(()) };
     family.export(&mut Export {
         staging,
-        large_values: &LargeValues::new(staging.connection()),
+        large_values: &LargeValues::new(staging.connection(), keys),
         tree: &mut tree,
         snapshot_ms: staging.fact("snapshot_ms")?.unwrap_or_default(),
         choices: &Choices::default(),

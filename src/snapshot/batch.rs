@@ -2,6 +2,7 @@
 //! somebody else works on them. Knows neither where they came from nor what they mean.
 
 use super::checkpoint::Checkpoint;
+use super::encryption::{Envelope, Opening};
 use super::limits::{BATCH_BYTES, BATCH_ROWS};
 use super::namespace::Class;
 use super::versions::Verdict;
@@ -54,6 +55,13 @@ pub enum Place {
     File {
         /// Offset of the payload's first byte, in bytes from the start of the file.
         offset: u64,
+    },
+    /// In the snapshot file, encrypted.
+    Sealed {
+        /// Offset of the ciphertext's first byte, in bytes from the start of the file. Its tag follows it.
+        offset: u64,
+        /// Key and nonce.
+        envelope: Envelope,
     },
     /// In the pieces that came before the row under this number ([`Batch::piece`]). Pieces under a number that no
     /// row names belong to a version that a newer one replaced.
@@ -130,9 +138,10 @@ pub struct Row<'a> {
     pub commit_ts: u64,
     /// What the key's owner stored under it.
     pub payload: Payload<'a>,
-    /// Offset of the payload in the file, in bytes, if it can be read again there.
+    /// Offset of the payload in the file, in bytes, if it can be read again there as it is.
     pub payload_at: Option<u64>,
-    /// The value as stored: version header and payload, cut after the head if the payload is large.
+    /// The value as stored, or as it would have been in clear: version header and payload, cut after the head if the
+    /// payload is large.
     pub raw_value: &'a [u8],
     /// Offset of the row in the file, in bytes.
     pub offset: u64,
@@ -164,11 +173,7 @@ struct Span {
     class: Class,
     start: u32,
     key: u32,
-    /// Bytes of the raw key that are the timestamp.
-    suffix: u8,
-    /// Bytes between the key and the raw value, and of the version header before the payload.
-    gap: u8,
-    header: u8,
+    shape: Shape,
     value: u32,
     large: Option<(Place, u64)>,
     offset: u64,
@@ -176,11 +181,12 @@ struct Span {
     payload_at: Option<u64>,
 }
 
-/// How a stored row is cut into key and value; all in bytes.
+/// What of a stored key and value is not user key and payload.
+#[derive(Clone, Copy)]
 pub(super) struct Shape {
-    pub key: usize,
+    /// Bytes of the raw key that are the timestamp.
     pub suffix: u8,
-    pub gap: u8,
+    /// Bytes of the version header before the payload.
     pub header: u8,
 }
 
@@ -191,7 +197,7 @@ pub(super) struct Stand {
     pub offset: u64,
     /// Commit timestamp (HLC).
     pub commit_ts: u64,
-    /// Offset of the payload, if it can be read again there.
+    /// Offset of the payload, if it can be read again there as it is.
     pub payload_at: Option<u64>,
 }
 
@@ -199,13 +205,12 @@ impl Batch {
     /// The rows, in the order of the file.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|span| {
-            let stored = &self.bytes[span.start as usize..];
-            let raw_key = &stored[..span.key as usize];
-            let raw_value = &stored[span.key as usize + usize::from(span.gap)..][..span.value as usize];
-            let head = &raw_value[usize::from(span.header)..];
+            let (raw_key, rest) = self.bytes[span.start as usize..].split_at(span.key as usize);
+            let raw_value = &rest[..span.value as usize];
+            let head = &raw_value[usize::from(span.shape.header)..];
             Row {
                 class: span.class,
-                user_key: &raw_key[..raw_key.len() - usize::from(span.suffix)],
+                user_key: &raw_key[..raw_key.len() - usize::from(span.shape.suffix)],
                 raw_key,
                 commit_ts: span.commit_ts,
                 payload_at: span.payload_at,
@@ -243,28 +248,27 @@ impl Batch {
         self.bytes.len() >= BATCH_BYTES || self.rows.len() >= BATCH_ROWS
     }
 
-    /// Copies a row. `stored` is key, gap and value as they lie in the file, the value cut after the head if the
-    /// payload is `large`.
+    /// Copies a row. Key and value are as stored, the value cut after the head if the payload is `large`.
     #[inline]
     pub(super) fn push(
         &mut self,
         class: Class,
-        stored: &[u8],
-        shape: &Shape,
+        raw_key: &[u8],
+        raw_value: &[u8],
+        shape: Shape,
         large: Option<(Place, u64)>,
         stand: Stand,
     ) {
         let Stand { offset, commit_ts, payload_at } = stand;
         let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(stored);
+        self.bytes.extend_from_slice(raw_key);
+        self.bytes.extend_from_slice(raw_value);
         self.rows.push(Span {
             class,
             start,
-            key: shape.key as u32,
-            suffix: shape.suffix,
-            gap: shape.gap,
-            header: shape.header,
-            value: (stored.len() - shape.key - usize::from(shape.gap)) as u32,
+            key: raw_key.len() as u32,
+            shape,
+            value: raw_value.len() as u32,
             large,
             offset,
             commit_ts,
@@ -272,8 +276,13 @@ impl Batch {
         });
     }
 
-    pub(super) fn set_piece(&mut self, number: u64, bytes: &[u8]) {
+    /// Copies a piece of a large payload, as it is or opened. An envelope has more bytes than its value: there may be
+    /// nothing to copy.
+    pub(super) fn set_piece(&mut self, number: u64, bytes: &[u8], opening: Option<&mut Opening>) {
         self.bytes.extend_from_slice(bytes);
-        self.piece = Some(number);
+        if let Some(opening) = opening {
+            opening.take(&mut self.bytes);
+        }
+        self.piece = (!self.bytes.is_empty()).then_some(number);
     }
 }

@@ -10,12 +10,15 @@ use super::limits::{
 };
 use super::namespace::{Class, is_node_local};
 use super::pebble::within;
-use super::reader::{Facts, LargePayload, PendingRow, Step};
+use super::reader::{Facts, LargePayload, Step};
+use super::row::{PendingRow, Streams};
 use super::versions::{ReadAt, Verdict};
 
 const VERSION: u32 = 1;
 /// Commit timestamp, tombstone mark, expiry and value length.
 const VERSION_BYTES: usize = 8 + 1 + 8 + 8;
+/// Keys and values stand here by themselves.
+const BARE: Shape = Shape { suffix: 0, header: 0 };
 
 /// The fields before the first key.
 pub(super) struct Prelude {
@@ -67,14 +70,15 @@ pub(super) struct Keys {
     timestamps: Vec<u64>,
     /// The newest version so far that the read timestamp reaches.
     best: Option<Best>,
-    stored: Vec<u8>,
+    /// The value of the newest or node-local version, cut after the head if it is large.
+    value: Vec<u8>,
 }
 
 struct Best {
     verdict: Verdict,
     large: Option<(Place, u64)>,
     stand: Stand,
-    /// Has a row in `stored` that goes into the batch if no newer version comes.
+    /// Has its value in `value` that goes into the batch if no newer version comes.
     waits: bool,
 }
 
@@ -146,6 +150,7 @@ impl Keys {
         let payload_at = start + VERSION_BYTES as u64;
         let stand = Stand { offset: start, commit_ts, payload_at: facts.rereadable.then_some(payload_at) };
         self.timestamps.push(commit_ts);
+        facts.states.add(None, mark == 1);
         let visible = self.weigh(read_at, mark == 1, expire_at, stand, facts);
         let local = mark == 0 && is_node_local(&self.key);
         if !visible && !local {
@@ -157,26 +162,33 @@ impl Keys {
         else {
             return Err(input.truncated(start, "version"));
         };
-        self.stored.clear();
-        self.stored.extend_from_slice(&self.key);
-        self.stored.extend_from_slice(value);
+        self.value.clear();
+        self.value.extend_from_slice(value);
         let mut place = None;
         if large && !facts.rereadable {
             let number = facts.next_number();
             self.settle(visible && !local, Some((Place::Pieces { number }, length)));
             input.consume(VERSION_BYTES);
             let class = Class::of(&self.key);
-            let row =
-                local.then(|| PendingRow { class, stored: self.stored.clone(), shape: self.shape(), stand });
+            let (key, value) = (&self.key, &self.value);
+            let row = local.then(|| PendingRow {
+                class,
+                raw_key: key.clone(),
+                raw_value: value.clone(),
+                shape: BARE,
+                stand,
+                place: None,
+            });
             let part_of = ("version", start);
-            return Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row }));
+            let streams = Box::new(Streams { row, in_pieces: true, length, watch: None });
+            return Ok(Step::Large(LargePayload { number, remaining: length, part_of, streams }));
         }
         if large {
             place = Some((Place::File { offset: payload_at }, length));
         }
         self.settle(visible && !local, place);
         if local {
-            batch.push(Class::of(&self.key), &self.stored, &self.shape(), place, stand);
+            batch.push(Class::of(&self.key), &self.key, &self.value, BARE, place, stand);
         }
         skip(input, start, whole)
     }
@@ -214,10 +226,6 @@ impl Keys {
         }
     }
 
-    fn shape(&self) -> Shape {
-        Shape { key: self.key.len(), suffix: 0, gap: 0, header: 0 }
-    }
-
     fn end_key(&mut self, input: &Input, facts: &mut Facts, batch: &mut Batch) -> Result<(), SnapshotError> {
         if !self.timestamps.is_sorted() {
             self.timestamps.sort_unstable();
@@ -231,7 +239,7 @@ impl Keys {
         let class = Class::of(&self.key);
         facts.counts.add(class, best.verdict);
         if best.waits {
-            batch.push(class, &self.stored, &self.shape(), best.large, best.stand);
+            batch.push(class, &self.key, &self.value, BARE, best.large, best.stand);
         }
         Ok(())
     }

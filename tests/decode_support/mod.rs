@@ -27,8 +27,15 @@ pub const WALL_TIME: &str = "2026-01-01T00:00:00.000Z";
 pub const FIXTURES: &str = "tests/fixtures";
 
 /// The snapshots whose dumps are compared with files in the repository.
-pub const NAMES: [&str; 6] =
-    ["redis-small", "redis-legacy", "redis-two-groups", "dynamodb-small", "s3-small", "sqs-small"];
+pub const NAMES: [&str; 7] = [
+    "redis-small",
+    "redis-legacy",
+    "redis-two-groups",
+    "redis-sst",
+    "dynamodb-small",
+    "s3-small",
+    "sqs-small",
+];
 
 /// A folder in memory where there is one, for tests that make thousands of databases.
 pub fn scratch() -> TempDir {
@@ -45,6 +52,7 @@ pub fn export_options(threads: usize) -> ExportOptions {
         elastickv_version: String::new(),
         wall_time: WALL_TIME.to_owned(),
         threads,
+        keys: None,
     }
 }
 
@@ -68,7 +76,8 @@ pub fn decode(
     let staging = Staging::create(&database)?;
     load(inputs, &staging, options, &Silent)?;
     let target = Target::new(&folder.join("dump"), true, &[])?;
-    export(&staging, target.begin()?, &export_options(threads), &Silent)
+    let how = ExportOptions { keys: options.keys.clone(), ..export_options(threads) };
+    export(&staging, target.begin()?, &how, &Silent)
 }
 
 /// The files of a tree by path, CHECKSUMS and MANIFEST included.
