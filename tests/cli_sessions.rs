@@ -264,4 +264,4 @@ macro_rules! sessions {
     };
 }
 
-sessions! { bundle decode encryption errors export get help info keys load stats token verify }
+sessions! { bundle decode encryption errors export get help info keys load sql stats token verify }

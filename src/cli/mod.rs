@@ -13,8 +13,10 @@ mod interrupt;
 mod keys;
 mod load;
 mod log;
+mod new_file;
 mod progress;
 mod source;
+mod sql;
 mod stats;
 mod text;
 mod token;
@@ -46,6 +48,7 @@ enum Command {
     Keys(keys::Keys),
     Get(get::Get),
     Stats(stats::Stats),
+    Sql(sql::Sql),
     Verify(verify::Verify),
     #[command(subcommand)]
     Token(token::Token),
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => command.run(&cli.manners),
         Command::Get(command) => command.run(&cli.manners),
         Command::Stats(command) => command.run(&cli.manners),
+        Command::Sql(command) => command.run(&cli.manners),
         Command::Verify(command) => command.run(&cli.manners),
         Command::Token(command) => command.run(&cli.manners),
     };
