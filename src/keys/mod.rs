@@ -239,7 +239,19 @@ pub fn list<E: From<Error>>(
     limit: Option<u64>,
     mut each: impl FnMut(&Key<'_>) -> Result<ControlFlow<()>, E>,
 ) -> Result<(), E> {
-    let mut left = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    select(staging, filter, COLUMNS, order, limit, |row| each(&Key::of(row).map_err(Error::from)?))
+}
+
+/// As [`list`], for whoever needs only some columns. Among them must be what keys are in order of.
+fn select<E: From<Error>>(
+    staging: &Staging,
+    filter: &Filter,
+    columns: &str,
+    order: Order,
+    mut limit: i64,
+    mut each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, E>,
+) -> Result<(), E> {
     let conditions = filter.families().map(|family| filter.of_family(family));
     // Family by family, each in the order of its index; or all of them sorted together.
     let (groups, by): (Vec<Vec<_>>, _) = match order {
@@ -251,14 +263,14 @@ pub fn list<E: From<Error>>(
     };
     for group in groups {
         let selects: Vec<_> =
-            group.iter().map(|one| format!("SELECT {COLUMNS} FROM keys WHERE {}", one.sql)).collect();
+            group.iter().map(|one| format!("SELECT {columns} FROM keys WHERE {}", one.sql)).collect();
         let sql = format!("{} ORDER BY {by} LIMIT ?", selects.join(" UNION ALL "));
-        let values = group.into_iter().flat_map(|one| one.values).chain([left.into()]);
+        let values = group.into_iter().flat_map(|one| one.values).chain([limit.into()]);
         let mut query = staging.connection().prepare(&sql).map_err(Error::from)?;
         let mut rows = query.query(params_from_iter(values)).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
-            left -= 1;
-            if each(&Key::of(row).map_err(Error::from)?)?.is_break() {
+            limit -= 1;
+            if each(row)?.is_break() {
                 return Ok(());
             }
         }

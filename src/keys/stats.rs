@@ -2,11 +2,12 @@
 
 use std::ops::ControlFlow;
 
+use rusqlite::Row;
 use serde::Serialize;
 
 use super::prefix::{OtherPrefixes, Prefixes};
 use super::top::Top;
-use super::{BigKey, Filter, Order, PrefixStats, Separators, TYPES, list};
+use super::{BigKey, Filter, Order, PrefixStats, Separators, TYPES, name, select};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::staging::Staging;
@@ -107,11 +108,12 @@ pub fn stats(
         let mut prefixes = Prefixes::new(&options.separators, options.top);
         let mut types = TYPES.map(|_| OfType::new(options.top));
         let mut expiries = Expiries::default();
-        list::<Error>(staging, &filter, Order::Key, None, |key| {
-            prefixes.push(key.name, key.bytes);
-            expiries.add(key.expire_at_ms, snapshot_ms);
-            let of_type = TYPES.iter().zip(&mut types).find(|(name, _)| **name == key.key_type);
-            of_type.into_iter().for_each(|(_, of)| of.add(key));
+        select(staging, &filter, COUNTED, Order::Key, i64::MAX, |row| {
+            let counted = Counted::of(row)?;
+            prefixes.push(counted.name, counted.bytes);
+            expiries.add(counted.expire_at_ms, snapshot_ms);
+            let of_type = TYPES.iter().zip(&mut types).find(|(name, _)| **name == counted.key_type);
+            of_type.into_iter().for_each(|(_, of)| of.add(&counted));
             progress.advance(1);
             if progress.is_interrupted() { Err(Error::Interrupted) } else { Ok(ControlFlow::Continue(())) }
         })?;
@@ -139,6 +141,30 @@ pub fn stats(
     Ok(all)
 }
 
+/// What is read of a key to count it.
+const COUNTED: &str = "type, bytes, elements, expire_at_ms, name, scope_order, key_order";
+
+/// A row of these columns.
+struct Counted<'r> {
+    key_type: &'r str,
+    bytes: i64,
+    elements: Option<i64>,
+    expire_at_ms: Option<i64>,
+    name: &'r [u8],
+}
+
+impl<'r> Counted<'r> {
+    fn of(row: &'r Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            key_type: row.get_ref(0)?.as_str()?,
+            bytes: row.get(1)?,
+            elements: row.get(2)?,
+            expire_at_ms: row.get(3)?,
+            name: name(row.get_ref(4)?)?,
+        })
+    }
+}
+
 /// The keys of a type so far.
 struct OfType {
     keys: u64,
@@ -152,7 +178,7 @@ impl OfType {
         Self { keys: 0, bytes: 0, elements: 0, biggest: Top::new(top) }
     }
 
-    fn add(&mut self, key: &super::Key<'_>) {
+    fn add(&mut self, key: &Counted<'_>) {
         self.keys += 1;
         self.bytes = self.bytes.saturating_add(key.bytes);
         self.elements = self.elements.saturating_add(key.elements.unwrap_or_default());

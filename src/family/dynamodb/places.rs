@@ -13,13 +13,11 @@ pub(super) fn places(connection: &Connection, name: &[u8]) -> Result<Vec<KeyPlac
         "SELECT id FROM dynamodb_table WHERE id IN \
          (SELECT id FROM dynamodb_table_name WHERE segment = ?)",
     )?;
-    let mut of_hash = connection.prepare(
-        "SELECT identity FROM dynamodb_item WHERE table_id = ? AND hash = ? AND range_type IS NULL",
-    )?;
-    let mut of_both = connection
-        .prepare("SELECT identity FROM dynamodb_item WHERE table_id = ? AND hash = ? AND range = ?")?;
+    // The planner would rather look through a whole table than trust this index.
+    let item = "SELECT identity FROM dynamodb_item INDEXED BY dynamodb_item_key WHERE table_id = ?1 AND hash";
+    let mut of_hash = connection.prepare(&format!("{item} = ?2 AND range_type IS NULL"))?;
+    let mut of_both = connection.prepare(&format!("{item} = ?2 AND range = ?3"))?;
     // What stands beside an item that is not there.
-    let item = "SELECT identity FROM dynamodb_item WHERE table_id = ?1 AND hash";
     let mut beside = [
         connection.prepare(&format!("{item} >= ?2 ORDER BY hash LIMIT 1"))?,
         connection.prepare(&format!("{item} < ?2 ORDER BY hash DESC LIMIT 1"))?,
