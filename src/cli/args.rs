@@ -134,7 +134,8 @@ fn parse_as_of(text: &str) -> Result<AsOf, String> {
 /// Which families.
 #[derive(Args)]
 pub struct AdapterArgs {
-    /// Only these adapters, e.g. `redis,sqs`; rows of others are counted and left out. Default: all there are
+    /// Only these adapters, of dynamodb, s3, redis and sqs, e.g. `redis,sqs`; rows of others are counted and left out.
+    /// Default: all there are
     #[arg(
         long = "adapter",
         value_name = "NAME",
@@ -191,7 +192,7 @@ pub struct ExportArgs {
     #[arg(long, help_heading = "What to write")]
     include_sqs_side_records: bool,
 
-    /// DynamoDB items as one file each, or many to a file, one per line
+    /// DynamoDB items as one file each (per-item), or many to a file, one per line (jsonl)
     #[arg(
         long,
         value_enum,
