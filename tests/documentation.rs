@@ -8,10 +8,13 @@
 
 mod session_support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use ekvsnap_testkit::snap_file::snap_file;
+use regex::Regex;
+use serde_json::Value;
 use session_support::{compare_page, copy_fixtures, replay_page};
 
 /// Plays a page in a folder that `prepare` fills.
@@ -29,10 +32,9 @@ fn fixtures(folder: &Path) {
 /// What a node of two Raft groups leaves: in each group snapshots, an older one among them and one that was never
 /// finished, and the file by which its log refers to the newest.
 fn node(folder: &Path) {
-    for (group, index, older, footer) in [
-        ("group-1", 0x12d, 0x0c8, 0xa134_671d),
-        ("group-2", 0x0fb, 0x096, 0x9753_e550),
-    ] {
+    for (group, index, older, footer) in
+        [("group-1", 0x12d, 0x0c8, 0xa134_671d), ("group-2", 0x0fb, 0x096, 0x9753_e550)]
+    {
         let (snapshots, tokens) =
             (folder.join(format!("n1/{group}/fsm-snap")), folder.join(format!("n1/{group}/snap")));
         fs::create_dir_all(&snapshots).unwrap();
@@ -80,4 +82,103 @@ fn the_page_on_json_shows_what_is_printed() {
 #[test]
 fn the_page_on_exit_statuses_shows_what_happens() {
     play("docs/exit_statuses.md", fixtures);
+}
+
+/// Files of the sources with the messages of errors that end a run, each of which the runbook explains.
+const EXPLAINED: &[&str] = &[
+    "src/cli/exit.rs",
+    "src/cli/log.rs",
+    "src/dump/manifest.rs",
+    "src/dump/target.rs",
+    "src/dump/tree.rs",
+    "src/error.rs",
+    "src/snapshot/error.rs",
+    "src/snapshot/hlc.rs",
+    "src/snapshot/snap_file.rs",
+    "src/snapshot/token.rs",
+    "src/staging/mod.rs",
+    "src/verify/mod.rs",
+    "src/verify/token.rs",
+];
+
+/// Those with details only, which follow such a message: the rule that a malformed row breaks, say.
+const DETAILS: &[&str] = &["src/family/"];
+
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push(path.to_str().unwrap().to_owned());
+        }
+    }
+}
+
+/// The messages of a source file, with `…` for what differs.
+fn messages(source: &str) -> Vec<String> {
+    let message = Regex::new(r#"(?s)#\[error\(\s*"((?:[^"\\]|\\.)*)""#).unwrap();
+    let (line_end, differs) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"\{[^}]*\}").unwrap());
+    let text = |found: regex::Captures<'_>| {
+        let text = line_end.replace_all(&found[1], "").replace(r#"\""#, "\"");
+        differs.replace_all(&text, "…").into_owned()
+    };
+    message.captures_iter(source).map(text).filter(|text| text.chars().any(char::is_alphabetic)).collect()
+}
+
+#[test]
+fn the_runbook_explains_every_error_that_ends_a_run() {
+    let page = fs::read_to_string("docs/operations/snapshot_restore.md").unwrap();
+    let mut explained = 0;
+    for path in EXPLAINED {
+        for message in messages(&fs::read_to_string(path).unwrap()) {
+            assert!(page.contains(&format!("| `{message}` |")), "{path}: `{message}` is not explained");
+            explained += 1;
+        }
+    }
+    assert!(explained > 60, "{explained} messages");
+    let mut all = Vec::new();
+    sources(Path::new("src"), &mut all);
+    for path in all {
+        let known = EXPLAINED.contains(&&*path) || DETAILS.iter().any(|folder| path.starts_with(folder));
+        assert!(
+            known || messages(&fs::read_to_string(&path).unwrap()).is_empty(),
+            "{path} has messages, too"
+        );
+    }
+}
+
+/// The names of the fields in what the examples print. Those of counts are names of what is counted.
+fn fields(value: &Value, found: &mut BTreeSet<String>) {
+    const COUNTS: &[&str] = &["verdicts", "kinds", "rows", "keys", "warnings"];
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                found.insert(name.clone());
+                if !(value.is_object() && COUNTS.contains(&&**name)) {
+                    fields(value, found);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_that_the_page_on_json_shows_is_explained() {
+    let page = fs::read_to_string("docs/json.md").unwrap();
+    let (mut found, mut objects) = (BTreeSet::new(), 0);
+    for block in page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        for start in block.match_indices("\n{").map(|(at, _)| at) {
+            let mut values = serde_json::Deserializer::from_str(&block[start..]).into_iter::<Value>();
+            fields(&values.next().unwrap().unwrap(), &mut found);
+            objects += 1;
+        }
+    }
+    assert!(objects > 10, "{objects} objects");
+    let tables: String = page.lines().filter(|line| line.starts_with("| ")).collect();
+    for field in found {
+        assert!(tables.contains(&format!("`{field}`")), "{field} is not explained");
+    }
 }

@@ -59,7 +59,8 @@ fn page(command: Command) -> io::Result<(String, Vec<u8>)> {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (is_top, has_commands) = (command.get_name() == Cli::NAME, command.has_subcommands());
     // A date that is empty would be left out, and what follows it take its place.
-    let page = Page::new(command).date(" ").source(concat!("ekvsnap ", env!("CARGO_PKG_VERSION"))).manual("ekvsnap");
+    let page =
+        Page::new(command).date(" ").source(concat!("ekvsnap ", env!("CARGO_PKG_VERSION"))).manual("ekvsnap");
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
@@ -72,7 +73,9 @@ fn page(command: Command) -> io::Result<(String, Vec<u8>)> {
     render_after_help(&after, &mut text)?;
     if !is_top {
         let mut see_also = Roff::new();
-        see_also.control("SH", ["SEE ALSO"]).text([bold("ekvsnap"), roman("(1), which has the exit statuses")]);
+        see_also
+            .control("SH", ["SEE ALSO"])
+            .text([bold("ekvsnap"), roman("(1), which has the exit statuses")]);
         see_also.to_writer(&mut text)?;
     }
     Ok((page.get_filename(), text))

@@ -46,8 +46,14 @@ fn every_value_of_an_option_is_explained_by_itself_or_named_in_the_help_of_the_o
         for argument in command.get_arguments().filter(|argument| argument.get_action().takes_values()) {
             let help = help_of(argument);
             for value in argument.get_possible_values() {
-                let named = help.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == value.get_name());
-                assert!(value.get_help().is_some() || named, "{words}: {argument}: {} is not explained", value.get_name());
+                let named = help
+                    .split(|c: char| !c.is_alphanumeric() && c != '-')
+                    .any(|word| word == value.get_name());
+                assert!(
+                    value.get_help().is_some() || named,
+                    "{words}: {argument}: {} is not explained",
+                    value.get_name()
+                );
             }
         }
     }
@@ -64,8 +70,10 @@ fn every_command_but_the_helpers_has_examples() {
 #[test]
 fn the_reference_has_every_command_and_no_other() {
     let page = include_str!("../../docs/commands.md");
-    let there: BTreeSet<_> =
-        page.lines().filter_map(|line| line.strip_prefix("$ ")?.strip_suffix(" --help").map(str::to_owned)).collect();
+    let there: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ ")?.strip_suffix(" --help").map(str::to_owned))
+        .collect();
     let all: BTreeSet<_> = built().into_iter().map(|(words, _)| words).collect();
     assert_eq!(there, all);
 }
