@@ -15,13 +15,17 @@ CREATE TABLE source (
     header           TEXT,                  -- EKVTHLC1, EKVTHLC2 or NULL
     ceiling_ms       ANY,                   -- wall-clock ceiling of the header, Unix ms
     cutover_index    ANY,                   -- Raft envelope cutover of an EKVTHLC2 header
-    body             TEXT NOT NULL,         -- EKVPBBL1, EKVMVCC2 or empty
+    body             TEXT NOT NULL,         -- EKVPBBL1, EKVMVCC2, EKVSSTI1 or empty
     last_commit_ts   ANY NOT NULL,          -- HLC, 0 in an empty state
     min_retained_ts  ANY,                   -- HLC, 0 if the file does not say; NULL until read to the end
     applied_index    ANY,                   -- from the row _meta_applied_index
     oversize_keys    INTEGER,               -- raw keys that the node's own restore would refuse
     crc32c           INTEGER,               -- the verified footer, NULL without one
     bytes            INTEGER,               -- length of the file
+    tables           INTEGER,               -- SSTables of an EKVSSTI1 body; NULL otherwise, like the next three
+    table_bytes      INTEGER,               -- their length in all
+    raw_blocks       INTEGER,               -- their data blocks that are stored as they are
+    snappy_blocks    INTEGER,               -- their data blocks that are compressed
     modified_ns      INTEGER,               -- modification time, Unix ns, NULL for standard input
     fingerprint      BLOB,                  -- SHA-256 of its first and last 64 KiB, NULL for standard input
     complete         INTEGER NOT NULL       -- 1 once read to the end and found right
@@ -39,8 +43,9 @@ CREATE TABLE row_count (
 -- Where the reading of a source stood when its rows so far were committed.
 CREATE TABLE checkpoint (
     source          INTEGER PRIMARY KEY REFERENCES source,
-    byte_offset     INTEGER NOT NULL,       -- of the next row
-    crc32c          INTEGER NOT NULL,       -- of the bytes before it
+    byte_offset     INTEGER NOT NULL,       -- of the next row, or of the block it is in
+    crc32c          INTEGER NOT NULL,       -- of the bytes before it, or before the SSTable it is in
+    sst             TEXT NOT NULL,          -- JSON: of an EKVSSTI1 body, the table in progress
     last_key        BLOB NOT NULL,          -- raw key of the row before it
     open_keys       TEXT NOT NULL,          -- JSON: [[length of a user key, decided?], …], prefixes of last_key
     oversize_keys   INTEGER NOT NULL,

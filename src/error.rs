@@ -90,7 +90,7 @@ impl Error {
     /// Could the same run come further another time? Not if the fault lies in the snapshot or in what was asked for.
     pub fn is_worth_another_try(&self) -> bool {
         match self {
-            Self::Snapshot(error) => matches!(error, SnapshotError::Io { .. }),
+            Self::Snapshot(error) => matches!(error, SnapshotError::Io { .. } | SnapshotError::Spool { .. }),
             Self::MalformedRow { .. }
             | Self::NotStaged { .. }
             | Self::Staging(StagingError::Incomplete(_)) => false,

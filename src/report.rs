@@ -33,12 +33,27 @@ pub struct SourceReport {
     pub crc32c: Option<String>,
     /// Length of the file.
     pub bytes: Option<u64>,
+    /// What an SST bundle is made of; `None` of other bodies, and until it was read to its end.
+    pub tables: Option<TablesReport>,
     /// Rows read, all classes together.
     pub rows: u64,
     /// Was it read to its end and found right?
     pub complete: bool,
     /// Where an interrupted load goes on, in bytes; 0 if it starts over.
     pub resumes_at: u64,
+}
+
+/// The SSTables of a bundle.
+#[derive(Clone, Debug, Serialize)]
+pub struct TablesReport {
+    /// Number of tables.
+    pub count: u64,
+    /// Bytes of all tables.
+    pub bytes: u64,
+    /// Data blocks stored as they are.
+    pub raw_blocks: u64,
+    /// Data blocks stored compressed.
+    pub snappy_blocks: u64,
 }
 
 /// The rows of one class.
@@ -211,11 +226,22 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
         "SELECT path, coalesce(snapshot_index, applied_index), header, ceiling_ms, cutover_index, body, \
          last_commit_ts, min_retained_ts, crc32c, bytes, complete, \
          (SELECT coalesce(sum(rows), 0) FROM row_count WHERE source = id), \
-         coalesce((SELECT byte_offset FROM checkpoint WHERE source = id), 0) FROM source ORDER BY id",
+         coalesce((SELECT byte_offset FROM checkpoint WHERE source = id), 0), \
+         tables, table_bytes, raw_blocks, snappy_blocks FROM source ORDER BY id",
     )?;
     let sources = query.query_map([], |row| {
         let unsigned = |column| row.get::<_, Option<U64>>(column).map(|number| number.map(|number| number.0));
         let last_commit_ts = row.get::<_, U64>(6)?.0;
+        let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.unwrap_or(0).cast_unsigned());
+        let tables = match row.get::<_, Option<i64>>(13)? {
+            Some(tables) => Some(TablesReport {
+                count: tables.cast_unsigned(),
+                bytes: number(14)?,
+                raw_blocks: number(15)?,
+                snappy_blocks: number(16)?,
+            }),
+            None => None,
+        };
         Ok(SourceReport {
             path: row.get(0)?,
             snapshot_index: unsigned(1)?,
@@ -228,6 +254,7 @@ fn sources(connection: &Connection) -> Result<Vec<SourceReport>, StagingError> {
             min_retained_ts: unsigned(7)?,
             crc32c: row.get::<_, Option<u32>>(8)?.map(|crc| format!("{crc:08x}")),
             bytes: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
+            tables,
             complete: row.get(10)?,
             rows: row.get::<_, i64>(11)?.cast_unsigned(),
             resumes_at: row.get::<_, i64>(12)?.cast_unsigned(),

@@ -18,6 +18,7 @@ use std::path::Path;
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
 use ekvsnap_testkit::snap_file::snap_file;
 use ekvsnap_testkit::sorted::SortedSnapshot;
+use ekvsnap_testkit::sst_writer::{Bundle, Compress, Cut, Parts, Table, data_block, mend};
 use ekvsnap_testkit::version::Version;
 use ekvsnap_testkit::writer::MIN_RETAINED_TS;
 use session_support::{compare, copy_fixtures, run};
@@ -28,10 +29,12 @@ fn damaged_files(folder: &Path) {
     let whole = fs::read("tests/fixtures/redis-small/00000000000002ef.fsm").unwrap();
     let mut changed = whole.clone();
     changed[200_000] ^= 1;
-    let header = HlcHeader::V1 { ceiling_ms: 1_777_777_777_777 };
+    let bundle = fs::read("tests/fixtures/redis-sst/00000000000000fb.fsm").unwrap();
+    let mut changed_bundle = bundle.clone();
+    changed_bundle[5000] ^= 1;
     let row = |key: &str, value: &str| Version::put(key, 116_500_000_000_000_000, value);
     let malformed = SortedSnapshot::new(116_500_000_000_000_000)
-        .header(header.clone())
+        .header(HlcHeader::V1 { ceiling_ms: 1_777_777_777_777 })
         .version(&row("!redis|str|fine", "value"))
         .version(&row("!hs|fld|\0\0\0\x09short", "value"))
         .to_bytes()
@@ -53,12 +56,39 @@ fn damaged_files(folder: &Path) {
         ("empty.fsm", b""),
         ("text.fsm", b"This is not a snapshot.\n"),
         ("newer.fsm", b"EKVTHLC9 and what nobody knows yet"),
-        ("sst.fsm", &frame(&header, b"EKVSSTI1\0\0\0\0\0\0\0\x02", Footer::Good)),
+        ("bundle-changed.fsm", &changed_bundle),
+        ("bundle-truncated.fsm", &bundle[..5000]),
+        ("bundle-longer.fsm", &[&bundle[..], b"more"].concat()),
+        (
+            "bundle-columnar.fsm",
+            &foreign_bundle(|table| {
+                let format = table.len() - 12;
+                table[format] = 5;
+            }),
+        ),
+        ("bundle-deleting.fsm", &foreign_bundle(|table| table[3 + KEY_BYTES] = 0)),
         ("malformed.fsm", &malformed),
         ("compacted.fsm", &compacted.to_bytes().unwrap()),
     ] {
         fs::write(folder.join(name), bytes).unwrap();
     }
+}
+
+/// Of the row key in a foreign bundle; its trailer follows it.
+const KEY_BYTES: usize = 20;
+
+/// A bundle of one row, whose table is spoilt before all checksums are made to fit.
+fn foreign_bundle(spoil: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let version = Version::put("!redis|str|k", 116_500_000_000_000_000, "value");
+    let rows = [(version.raw_key(), version.raw_value())];
+    assert_eq!(rows[0].0.len(), KEY_BYTES);
+    let cut = Cut { compress: Compress::Never, ..Cut::default() };
+    let mut table = Parts::of(&rows, &cut).to_bytes();
+    spoil(&mut table);
+    let block = data_block(&rows, 1).len();
+    mend(&mut table, 0, block);
+    let bundle = Bundle { tables: vec![Table::with(table, &rows)], last_commit_ts: 1, ..Bundle::default() };
+    frame(&HlcHeader::V1 { ceiling_ms: 1 }, &bundle.to_bytes(), Footer::Good)
 }
 
 fn play(session: &str) {
@@ -96,4 +126,4 @@ macro_rules! sessions {
     };
 }
 
-sessions! { decode errors export info load token verify }
+sessions! { bundle decode errors export info load token verify }

@@ -102,7 +102,7 @@ const EXPLAINED: &[&str] = &[
 ];
 
 /// Those with details only, which follow such a message: the rule that a malformed row breaks, say.
-const DETAILS: &[&str] = &["src/family/"];
+const DETAILS: &[&str] = &["src/family/", "src/snapshot/sst/"];
 
 fn sources(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {

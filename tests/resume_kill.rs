@@ -95,6 +95,30 @@ fn a_decode_of_a_large_snapshot_killed_again_and_again_ends_with_the_same_bytes(
 }
 
 #[test]
+fn a_decode_of_a_bundle_killed_again_and_again_ends_with_the_same_bytes() {
+    kill_and_resume(&[bundle()], &[], 7);
+}
+
+#[test]
+fn a_killed_load_of_a_bundle_goes_on_from_its_last_commit() {
+    let run = undisturbed(&[bundle()], &[]);
+    let place = Place::new();
+    let before = (12..30).cycle().take(200).find_map(|mib: u64| {
+        let load = start(&mut place.load([bundle()], &["--restart"]));
+        signal_when(load, Signal::KILL, || bytes(&place.staging) > mib << 20);
+        ask_quietly(&place.staging, "SELECT byte_offset FROM checkpoint")
+    });
+    let before = before.expect("a kill after a commit");
+    assert!(before >= 16 << 20, "{before}");
+    let table = ask(&place.staging, "SELECT sst ->> 'table' FROM checkpoint");
+    assert!(table >= 1, "{table}");
+    let said = succeed(&mut place.load([bundle()], &[]));
+    assert!(said.contains("going on with the load that was interrupted"), "{said}");
+    succeed(&mut place.export(&[]));
+    assert_same_tree(&place.output, &run.tree);
+}
+
+#[test]
 fn a_decode_of_a_real_snapshot_killed_again_and_again_ends_with_the_same_bytes() {
     kill_and_resume(&[Path::new(SMALL)], &[], 2);
 }

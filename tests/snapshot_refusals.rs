@@ -77,12 +77,6 @@ fn a_body_of_an_unknown_format_is_refused_and_other_bytes_are_no_snapshot() {
 }
 
 #[test]
-fn an_sst_bundle_is_refused_as_such() {
-    let file = frame(&HlcHeader::V1 { ceiling_ms: 1 }, b"EKVSSTI1\0\0\0\0", Footer::Good);
-    assert!(matches!(unsupported(&file), (16, Unsupported::SstBundle)));
-}
-
-#[test]
 fn an_encrypted_row_is_refused_whatever_its_verdict_would_be() {
     for (key, ts) in [(&b"b"[..], 2), (b"b", 100)] {
         let (at, file) = bad_row(|writer| writer.flagged(key, ts, 0b10, 0, &[1; 40]));

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{Cursor, Read};
 
 use ekvsnap::snapshot::{Batch, Checkpoint, Closing, Reader};
 use ekvsnap_testkit::sorted::SortedSnapshot;
@@ -42,9 +42,7 @@ proptest! {
         let bytes = SortedSnapshot::new(history.last_commit_ts).versions(&versions).to_bytes().unwrap();
         let (seen, checkpoints, closing) = read_all(open(&bytes));
         for (rows_before, checkpoint) in checkpoints {
-            let mut source = Cursor::new(bytes.clone());
-            source.seek(SeekFrom::Start(checkpoint.offset)).unwrap();
-            let (rest, _, again) = read_all(open(&bytes).resume(Box::new(source), checkpoint));
+            let (rest, _, again) = read_all(open(&bytes).resume(Cursor::new(bytes.clone()), checkpoint).unwrap());
             prop_assert_eq!(&rest[..], &seen[rows_before..]);
             prop_assert_eq!(&again, &closing);
         }

@@ -202,7 +202,7 @@ fn of_snapshot(error: &SnapshotError) -> Status {
         SnapshotError::Corrupt { .. } | SnapshotError::Truncated { .. } => Status::Corrupt,
         SnapshotError::Unsupported { .. } => Status::Unsupported,
         SnapshotError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Status::Usage,
-        SnapshotError::Io { .. } => Status::System,
+        SnapshotError::Io { .. } | SnapshotError::Spool { .. } => Status::System,
         SnapshotError::HistoryGone { .. }
         | SnapshotError::Unfinished(_)
         | SnapshotError::NothingIn(_)

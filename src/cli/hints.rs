@@ -47,7 +47,7 @@ pub fn of_snapshot(error: &SnapshotError) -> Option<String> {
             "give the data directory of a node, one of its folders fsm-snap, or the files themselves"
         }
         SnapshotError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => return None,
-        SnapshotError::Io { .. } => GO_ON,
+        SnapshotError::Io { .. } | SnapshotError::Spool { .. } => GO_ON,
         SnapshotError::Unsupported { .. } | SnapshotError::OneGroupTwice(..) => return None,
     };
     Some(hint.to_owned())

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ekvsnap::export::Dumped;
-use ekvsnap::report::{Report, SourceReport, WarningReport};
+use ekvsnap::report::{Report, SourceReport, TablesReport, WarningReport};
 use ekvsnap::snapshot::{Hlc, Verdict};
 use indicatif::{HumanBytes, HumanCount};
 
@@ -125,6 +125,17 @@ fn describe_source(text: &mut String, source: &SourceReport) {
     };
     let _ = writeln!(text, "snapshot  {}", source.path);
     let _ = writeln!(text, "          {header}, {}, index {index}, {crc}", source.body);
+    if let Some(tables) = &source.tables {
+        let TablesReport { count, bytes, raw_blocks, snappy_blocks } = *tables;
+        let of = if count == 1 { "table" } else { "tables" };
+        let (tables, bytes, rows) = (HumanCount(count), HumanBytes(bytes), HumanCount(source.rows));
+        let (blocks, raw_blocks) = (HumanCount(raw_blocks + snappy_blocks), HumanCount(raw_blocks));
+        let snappy_blocks = HumanCount(snappy_blocks);
+        let _ = writeln!(
+            text,
+            "          {tables} {of}, {bytes}, {rows} rows in {blocks} data blocks: {snappy_blocks} Snappy, {raw_blocks} raw"
+        );
+    }
     let _ = writeln!(text, "          last commit {time} (HLC {})", source.last_commit_ts);
 }
 

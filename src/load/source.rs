@@ -186,5 +186,10 @@ fn read_beginning(input: &Input) -> Result<(Reader, Identity), SnapshotError> {
     } else {
         Identity { name: name.clone(), ..Identity::default() }
     };
-    Ok((Reader::open(Box::new(file), name.clone(), seekable)?, identity))
+    let again = if seekable { Some(file.try_clone().map_err(unreadable)?) } else { None };
+    let mut reader = Reader::open(Box::new(file), name.clone(), seekable)?;
+    if let Some(again) = again {
+        reader.read_tables_in(again)?;
+    }
+    Ok((reader, identity))
 }

@@ -3,7 +3,6 @@
 //! file is. Which snapshots, and whether a load may go on, is decided by its neighbours.
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 
 use super::malformed::Policy;
@@ -12,7 +11,7 @@ use super::{INTERRUPT_POLL, LoadOptions, is_staged};
 use crate::error::Error;
 use crate::family::{Context, FAMILIES, RowError, Stage};
 use crate::progress::Progress;
-use crate::snapshot::{Batch, Class, Closing, Reader, SnapshotError, is_node_name};
+use crate::snapshot::{Batch, Class, Closing, Reader, SnapshotError, Tables, is_node_name};
 use crate::staging::{
     Kind, LargeValues, MalformedRow, Staging, U64, Warnings, read_checkpoint, save_checkpoint, save_counts,
 };
@@ -51,9 +50,11 @@ pub(super) fn load_one(
         progress.advance(checkpoint.offset);
         (writer.offset, writer.committed) = (checkpoint.offset, checkpoint.offset);
         let unreadable = |source| SnapshotError::Io { name: input.name(), source };
-        let mut file = File::open(&located.path).map_err(unreadable)?;
-        file.seek(SeekFrom::Start(checkpoint.offset)).map_err(unreadable)?;
-        reader = reader.resume(Box::new(file), checkpoint);
+        let file = File::open(&located.path).map_err(unreadable)?;
+        reader = reader.resume(file, checkpoint)?;
+    }
+    if let Some(directory) = staging.path().parent().filter(|path| !path.as_os_str().is_empty()) {
+        reader.spool_in(directory);
     }
     let resumable = identity.fingerprint.is_some() && reader.leaves_checkpoints();
     let (full, messages) = sync_channel(BATCHES);
@@ -182,14 +183,20 @@ impl<'c> Writer<'c> {
         self.flush(warnings)?;
         let connection = self.staging.connection();
         save_counts(connection, self.source, &closing.counts)?;
+        let tables = |number: fn(&Tables) -> u64| closing.tables.as_ref().map(number).map(u64::cast_signed);
         connection.execute(
-            "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?,              complete = 1 WHERE id = ?",
+            "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?, \
+             tables = ?, table_bytes = ?, raw_blocks = ?, snappy_blocks = ?, complete = 1 WHERE id = ?",
             (
                 U64(closing.min_retained_ts.0),
                 closing.applied_index.map(U64),
                 closing.oversize_keys.cast_signed(),
                 closing.crc32c,
                 closing.bytes.cast_signed(),
+                tables(|tables| tables.tables),
+                tables(|tables| tables.bytes),
+                tables(|tables| tables.raw_blocks),
+                tables(|tables| tables.snappy_blocks),
                 self.source,
             ),
         )?;

@@ -164,11 +164,7 @@ struct Span {
     class: Class,
     start: u32,
     key: u32,
-    /// Bytes of the raw key that are the timestamp.
-    suffix: u8,
-    /// Bytes between the key and the raw value, and of the version header before the payload.
-    gap: u8,
-    header: u8,
+    shape: Shape,
     value: u32,
     large: Option<(Place, u64)>,
     offset: u64,
@@ -176,11 +172,12 @@ struct Span {
     payload_at: Option<u64>,
 }
 
-/// How a stored row is cut into key and value; all in bytes.
+/// What of a stored key and value is not user key and payload.
+#[derive(Clone, Copy)]
 pub(super) struct Shape {
-    pub key: usize,
+    /// Bytes of the raw key that are the timestamp.
     pub suffix: u8,
-    pub gap: u8,
+    /// Bytes of the version header before the payload.
     pub header: u8,
 }
 
@@ -199,13 +196,12 @@ impl Batch {
     /// The rows, in the order of the file.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|span| {
-            let stored = &self.bytes[span.start as usize..];
-            let raw_key = &stored[..span.key as usize];
-            let raw_value = &stored[span.key as usize + usize::from(span.gap)..][..span.value as usize];
-            let head = &raw_value[usize::from(span.header)..];
+            let (raw_key, rest) = self.bytes[span.start as usize..].split_at(span.key as usize);
+            let raw_value = &rest[..span.value as usize];
+            let head = &raw_value[usize::from(span.shape.header)..];
             Row {
                 class: span.class,
-                user_key: &raw_key[..raw_key.len() - usize::from(span.suffix)],
+                user_key: &raw_key[..raw_key.len() - usize::from(span.shape.suffix)],
                 raw_key,
                 commit_ts: span.commit_ts,
                 payload_at: span.payload_at,
@@ -243,28 +239,27 @@ impl Batch {
         self.bytes.len() >= BATCH_BYTES || self.rows.len() >= BATCH_ROWS
     }
 
-    /// Copies a row. `stored` is key, gap and value as they lie in the file, the value cut after the head if the
-    /// payload is `large`.
+    /// Copies a row. Key and value are as stored, the value cut after the head if the payload is `large`.
     #[inline]
     pub(super) fn push(
         &mut self,
         class: Class,
-        stored: &[u8],
-        shape: &Shape,
+        raw_key: &[u8],
+        raw_value: &[u8],
+        shape: Shape,
         large: Option<(Place, u64)>,
         stand: Stand,
     ) {
         let Stand { offset, commit_ts, payload_at } = stand;
         let start = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(stored);
+        self.bytes.extend_from_slice(raw_key);
+        self.bytes.extend_from_slice(raw_value);
         self.rows.push(Span {
             class,
             start,
-            key: shape.key as u32,
-            suffix: shape.suffix,
-            gap: shape.gap,
-            header: shape.header,
-            value: (stored.len() - shape.key - usize::from(shape.gap)) as u32,
+            key: raw_key.len() as u32,
+            shape,
+            value: raw_value.len() as u32,
             large,
             offset,
             commit_ts,

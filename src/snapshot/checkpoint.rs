@@ -2,15 +2,18 @@
 //! decide about the rows after. Where it is kept is for others to say.
 
 use super::batch::RowCounts;
+use super::sst::TableCheckpoint;
 
-/// The state of a reader of an `EKVPBBL1` body between two rows. Other bodies are read from their beginning again:
-/// an in-memory store is small.
+/// The state of a reader of an `EKVPBBL1` or `EKVSSTI1` body between two rows. An `EKVMVCC2` body is read from its
+/// beginning again: an in-memory store is small.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Offset of the next row, in bytes from the start of the file.
+    /// Offset of the next row, or of the block it is in, in bytes from the start of the file.
     pub offset: u64,
-    /// CRC-32C of everything before it.
+    /// CRC-32C of everything before it, or before the table it is in.
     pub crc32c: u32,
+    /// Of an SST bundle: the table in progress.
+    pub table: TableCheckpoint,
     /// The raw key of the row before it.
     pub last_key: Vec<u8>,
     /// The user keys that can still receive versions, by their length in bytes: all are prefixes of `last_key`. True

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::hlc::Hlc;
 use super::readable::Readable;
+use super::sst::{SstCorruption, SstUnsupported};
 
 /// A snapshot that cannot be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,15 @@ pub enum SnapshotError {
     /// The operating system failed to open or read the file.
     #[error("cannot read {name}")]
     Io {
+        /// The file as given.
+        name: String,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Part of the file could not be put where it can be read again.
+    #[error("cannot keep a part of {name} in a temporary file")]
+    Spool {
         /// The file as given.
         name: String,
         /// What the operating system said.
@@ -157,6 +167,19 @@ pub enum Corruption {
         /// As stored.
         stored: u32,
     },
+    /// An SST bundle contradicts its format.
+    #[error(transparent)]
+    Sst(#[from] SstCorruption),
+    /// A place in a table of an SST bundle.
+    #[error("{table}, byte {block}: {what}")]
+    InTable {
+        /// The table, by the name that the manifest gives it.
+        table: String,
+        /// Offset of the block in the table, in bytes.
+        block: u64,
+        /// What is wrong there.
+        what: Box<Corruption>,
+    },
 }
 
 /// What a version of ekvsnap may meet without being able to read it.
@@ -165,12 +188,19 @@ pub enum Unsupported {
     /// A header magic of a later version.
     #[error("a header {0}, written by a newer version of elastickv")]
     Header(String),
-    /// The SST bundle body.
-    #[error(
-        "an SST bundle (EKVSSTI1), which this version does not read yet; \
-         a snapshot taken without ELASTICKV_PEBBLE_SST_INGEST_SNAPSHOT is read"
-    )]
-    SstBundle,
+    /// An SST bundle of another kind than a node writes.
+    #[error(transparent)]
+    Sst(#[from] SstUnsupported),
+    /// A place in a table of an SST bundle.
+    #[error("{table}, byte {block}: {what}")]
+    InTable {
+        /// The table, by the name that the manifest gives it.
+        table: String,
+        /// Offset of the block in the table, in bytes.
+        block: u64,
+        /// What is there.
+        what: Box<Unsupported>,
+    },
     /// A body magic of a later version.
     #[error("a body of format {0}, written by a newer version of elastickv")]
     Body(String),
@@ -188,6 +218,37 @@ pub enum Unsupported {
     /// An encrypted payload.
     #[error("the value of row {0} is encrypted, and this version cannot decrypt yet")]
     Encrypted(String),
+}
+
+/// What is wrong with bytes, before somebody says which file they are of and where they stand.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Corrupt(Corruption),
+    Unsupported(Unsupported),
+    /// The file cannot be read.
+    Io(io::Error),
+    /// A temporary file cannot be written or read.
+    Spool(io::Error),
+}
+
+impl From<Corruption> for Fault {
+    fn from(what: Corruption) -> Self {
+        Self::Corrupt(what)
+    }
+}
+
+impl From<Unsupported> for Fault {
+    fn from(what: Unsupported) -> Self {
+        Self::Unsupported(what)
+    }
+}
+
+/// Checks a length of the file against its limit.
+pub(super) fn within(field: &'static str, length: u64, limit: u64) -> Result<usize, Fault> {
+    match usize::try_from(length) {
+        Ok(length) if length as u64 <= limit => Ok(length),
+        _ => Err(Corruption::TooLong { field, length, limit }.into()),
+    }
 }
 
 /// A key in readable form, for an error.

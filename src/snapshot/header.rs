@@ -16,13 +16,15 @@ pub struct Header {
     pub cutover_index: Option<u64>,
 }
 
-/// The body formats of `docs/format/snapshot.md` sections 2 and 3, and no body at all.
+/// The body formats of `docs/format/snapshot.md` sections 2 to 4, and no body at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFormat {
     /// `EKVPBBL1`, the ordinary one.
     Pebble,
     /// `EKVMVCC2`, of the in-memory store.
     Mvcc,
+    /// `EKVSSTI1`, a bundle of SSTables.
+    Sst,
     /// Zero bytes: the state is empty.
     Empty,
 }
@@ -33,6 +35,7 @@ impl BodyFormat {
         match self {
             Self::Pebble => "EKVPBBL1",
             Self::Mvcc => "EKVMVCC2",
+            Self::Sst => "EKVSSTI1",
             Self::Empty => "empty",
         }
     }
@@ -99,7 +102,7 @@ pub fn read_body_magic(input: &mut Input) -> Result<BodyFormat, SnapshotError> {
     let format = match magic {
         b"EKVPBBL1" => BodyFormat::Pebble,
         b"EKVMVCC2" => BodyFormat::Mvcc,
-        b"EKVSSTI1" => return Err(input.unsupported(start, Unsupported::SstBundle)),
+        b"EKVSSTI1" => BodyFormat::Sst,
         other => {
             let known_stem = [&b"EKVPBBL"[..], b"EKVMVCC", b"EKVSSTI"].iter().any(|s| other.starts_with(s));
             let magic = Magic(other).to_string();

@@ -4,7 +4,7 @@
 
 use std::io::{self, Read};
 
-use super::error::{Corruption, SnapshotError, Unsupported};
+use super::error::{Corruption, Fault, SnapshotError, Unsupported};
 use super::limits::WINDOW_BYTES;
 
 /// A reading window. `peek` makes bytes visible, `consume` moves past them.
@@ -113,6 +113,16 @@ impl Input {
     /// An error that names this file and an offset in it.
     pub fn unsupported(&self, offset: u64, what: Unsupported) -> SnapshotError {
         SnapshotError::Unsupported { name: self.name.clone(), offset, what }
+    }
+
+    /// An error that names this file and an offset in it.
+    pub fn fault(&self, offset: u64, fault: Fault) -> SnapshotError {
+        match fault {
+            Fault::Corrupt(what) => self.corrupt(offset, what),
+            Fault::Unsupported(what) => self.unsupported(offset, what),
+            Fault::Io(source) => SnapshotError::Io { name: self.name.clone(), source },
+            Fault::Spool(source) => SnapshotError::Spool { name: self.name.clone(), source },
+        }
     }
 
     /// An error for a file that ends inside the part that begins at `offset`.

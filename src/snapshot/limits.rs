@@ -50,3 +50,23 @@ pub const BATCH_READ_BYTES: u64 = 8 << 20;
 /// Longest `.snap` file accepted, in bytes: a token and the ids of the members, of which there may be thousands
 /// (`docs/format/restore.md` section 2.1).
 pub const MAX_SNAP_FILE_BYTES: u64 = 1 << 20;
+
+/// Longest manifest of an SST bundle, in bytes (`docs/format/sstable.md` section 1).
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// Most tables in an SST bundle (`docs/format/sstable.md` section 1).
+pub const MAX_TABLES: u64 = 1 << 20;
+
+/// Longest Snappy block, decompressed, in bytes: the largest row and what may stand before it
+/// (`docs/format/sstable.md` section 4).
+pub const MAX_SNAPPY_BYTES: u64 = (272 << 20) + (8 << 10);
+
+/// A block of an SSTable that is longer than this, in bytes, stored or decompressed, does not lie in memory.
+pub const BLOCK_IN_MEMORY_BYTES: u64 = 4 << 20;
+
+/// Size of the window through which such a block is looked at, in bytes.
+pub const BLOCK_WINDOW_BYTES: usize = 64 << 10;
+
+/// How much of the manifest of a bundle, and of the list made from it, lies in memory before it goes to a temporary
+/// file, in bytes.
+pub const SPOOLED_IN_MEMORY_BYTES: usize = 1 << 20;

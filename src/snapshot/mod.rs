@@ -1,10 +1,10 @@
 //! The snapshot room: from the bytes of a file to the visible rows in it.
 //!
-//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`), the rule that says
-//! which version of a key counts (`versions`), the classes rows are counted under (`namespace`), every bound on
-//! lengths (`limits`), the question which files to read (`locate`), and what refers to such a file (`token`,
-//! `snap_file`). It knows no family and no database: what leaves it are batches of keys and payloads, each with its
-//! offset.
+//! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`, `sst`), their rows (`row`),
+//! the rule that says which version of a key counts (`versions`), the classes rows are counted under (`namespace`),
+//! every bound on lengths (`limits`), the question which files to read (`locate`), and what refers to such a file
+//! (`token`, `snap_file`). It knows no family and no database: what leaves it are batches of keys and payloads, each
+//! with its offset.
 
 mod batch;
 mod checkpoint;
@@ -20,7 +20,9 @@ mod operational;
 mod pebble;
 mod readable;
 mod reader;
+mod row;
 mod snap_file;
+mod sst;
 mod token;
 mod versions;
 
@@ -34,5 +36,6 @@ pub use namespace::{Class, is_node_local};
 pub use readable::{Readable, ReadableWhole};
 pub use reader::{Closing, Opening, Reader};
 pub use snap_file::{SnapFile, SnapFileError};
+pub use sst::{SstCorruption, SstUnsupported, TableCheckpoint, Tables};
 pub use token::{TOKEN_BYTES, Token, TokenError};
 pub use versions::{ReadAt, Verdict, Versions};

@@ -16,6 +16,8 @@ use super::versions::{ReadAt, Verdict};
 const VERSION: u32 = 1;
 /// Commit timestamp, tombstone mark, expiry and value length.
 const VERSION_BYTES: usize = 8 + 1 + 8 + 8;
+/// Keys and values stand here by themselves.
+const BARE: Shape = Shape { suffix: 0, header: 0 };
 
 /// The fields before the first key.
 pub(super) struct Prelude {
@@ -67,14 +69,15 @@ pub(super) struct Keys {
     timestamps: Vec<u64>,
     /// The newest version so far that the read timestamp reaches.
     best: Option<Best>,
-    stored: Vec<u8>,
+    /// The value of the newest or node-local version, cut after the head if it is large.
+    value: Vec<u8>,
 }
 
 struct Best {
     verdict: Verdict,
     large: Option<(Place, u64)>,
     stand: Stand,
-    /// Has a row in `stored` that goes into the batch if no newer version comes.
+    /// Has its value in `value` that goes into the batch if no newer version comes.
     waits: bool,
 }
 
@@ -157,17 +160,22 @@ impl Keys {
         else {
             return Err(input.truncated(start, "version"));
         };
-        self.stored.clear();
-        self.stored.extend_from_slice(&self.key);
-        self.stored.extend_from_slice(value);
+        self.value.clear();
+        self.value.extend_from_slice(value);
         let mut place = None;
         if large && !facts.rereadable {
             let number = facts.next_number();
             self.settle(visible && !local, Some((Place::Pieces { number }, length)));
             input.consume(VERSION_BYTES);
             let class = Class::of(&self.key);
-            let row =
-                local.then(|| PendingRow { class, stored: self.stored.clone(), shape: self.shape(), stand });
+            let (key, value) = (&self.key, &self.value);
+            let row = local.then(|| PendingRow {
+                class,
+                raw_key: key.clone(),
+                raw_value: value.clone(),
+                shape: BARE,
+                stand,
+            });
             let part_of = ("version", start);
             return Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row }));
         }
@@ -176,7 +184,7 @@ impl Keys {
         }
         self.settle(visible && !local, place);
         if local {
-            batch.push(Class::of(&self.key), &self.stored, &self.shape(), place, stand);
+            batch.push(Class::of(&self.key), &self.key, &self.value, BARE, place, stand);
         }
         skip(input, start, whole)
     }
@@ -214,10 +222,6 @@ impl Keys {
         }
     }
 
-    fn shape(&self) -> Shape {
-        Shape { key: self.key.len(), suffix: 0, gap: 0, header: 0 }
-    }
-
     fn end_key(&mut self, input: &Input, facts: &mut Facts, batch: &mut Batch) -> Result<(), SnapshotError> {
         if !self.timestamps.is_sorted() {
             self.timestamps.sort_unstable();
@@ -231,7 +235,7 @@ impl Keys {
         let class = Class::of(&self.key);
         facts.counts.add(class, best.verdict);
         if best.waits {
-            batch.push(class, &self.stored, &self.shape(), best.large, best.stand);
+            batch.push(class, &self.key, &self.value, BARE, best.large, best.stand);
         }
         Ok(())
     }

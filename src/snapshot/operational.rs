@@ -50,8 +50,9 @@ impl OperationalFacts {
         }
         let number = u64::from_le_bytes(value.try_into().ok()?);
         match row {
-            Operational::MinRetainedTs => self.min_retained_ts = Some(number),
-            Operational::AppliedIndex => self.applied_index = Some(number),
+            // What a manifest said stays (`docs/format/sstable.md` section 1).
+            Operational::MinRetainedTs => _ = self.min_retained_ts.get_or_insert(number),
+            Operational::AppliedIndex => _ = self.applied_index.get_or_insert(number),
             Operational::LastCommitTs | Operational::PendingMinRetainedTs | Operational::Writer => {}
         }
         Some(())

@@ -2,7 +2,9 @@
 //! (`docs/format/snapshot.md` sections 1 and 5). The bodies read rows; this module puts the layers together,
 //! verifies the checksums, and says at the end what the file was.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use super::batch::{Batch, Place, RowCounts, Shape, Stand};
 use super::checkpoint::Checkpoint;
@@ -15,6 +17,7 @@ use super::mvcc;
 use super::namespace::Class;
 use super::operational::OperationalFacts;
 use super::pebble;
+use super::sst::{Bundle, SstCorruption, TableCheckpoint, Tables};
 use super::versions::ReadAt;
 
 /// What the beginning of a file says.
@@ -43,6 +46,8 @@ pub struct Closing {
     pub crc32c: Option<u32>,
     /// Length of the file in bytes.
     pub bytes: u64,
+    /// Of an SST bundle: what it is made of.
+    pub tables: Option<Tables>,
 }
 
 /// Counters and facts that the bodies add to while they read.
@@ -86,7 +91,8 @@ pub(super) struct LargePayload {
 /// A row that waits for its payload.
 pub(super) struct PendingRow {
     pub class: Class,
-    pub stored: Vec<u8>,
+    pub raw_key: Vec<u8>,
+    pub raw_value: Vec<u8>,
     pub shape: Shape,
     pub stand: Stand,
 }
@@ -94,6 +100,7 @@ pub(super) struct PendingRow {
 enum Body {
     Pebble(pebble::Rows),
     Mvcc { keys: mvcc::Keys, checksum: u32 },
+    Sst(Box<Bundle>),
     Empty,
 }
 
@@ -137,6 +144,14 @@ impl Reader {
                     prelude.last_commit_ts,
                 )
             }
+            BodyFormat::Sst => {
+                let bundle = Bundle::open(&mut input)?;
+                let manifest = bundle.manifest();
+                operational.min_retained_ts = Some(manifest.min_retained_ts);
+                operational.applied_index = manifest.applied_index;
+                let last_commit_ts = Hlc(manifest.last_commit_ts);
+                (Body::Sst(Box::new(bundle)), last_commit_ts)
+            }
         };
         Ok(Self {
             input,
@@ -163,26 +178,59 @@ impl Reader {
         self.read_at.as_of = Some(as_of);
     }
 
-    /// Goes on where a reader of the same file stood. `source` stands at the checkpoint's offset. To be called before
-    /// the first batch; only bodies of rows in key order ever leave checkpoints.
-    #[must_use]
-    pub fn resume(self, source: Box<dyn Read + Send>, checkpoint: Checkpoint) -> Self {
+    /// Goes on where a reader of the same file stood. To be called before the first batch; only bodies of rows in key
+    /// order ever leave checkpoints.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub fn resume<S: Read + Seek + Send + 'static>(
+        self,
+        mut source: S,
+        checkpoint: Checkpoint,
+    ) -> Result<Self, SnapshotError> {
         let name = self.input.name().to_owned();
-        let body = match self.body {
-            Body::Pebble(_) => Body::Pebble(pebble::Rows::resumed(&checkpoint)),
-            other => other,
+        let (body, start) = match self.body {
+            Body::Pebble(_) => (Body::Pebble(pebble::Rows::resumed(&checkpoint)), checkpoint.offset),
+            Body::Sst(bundle) => {
+                let bundle = bundle.resumed(&checkpoint).map_err(|fault| self.input.fault(0, fault))?;
+                let start = bundle.start();
+                (Body::Sst(Box::new(bundle)), start)
+            }
+            other => (other, checkpoint.offset),
         };
+        let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
+        source.seek(SeekFrom::Start(start)).map_err(unreadable)?;
         let operational = OperationalFacts {
             min_retained_ts: checkpoint.min_retained_ts,
             applied_index: checkpoint.applied_index,
         };
         let Checkpoint { offset, crc32c, counts, oversize_keys, payloads, .. } = checkpoint;
-        Self {
-            input: Input::resumed(source, name, offset, crc32c),
+        Ok(Self {
+            input: Input::resumed(Box::new(source), name, start, crc32c),
             body,
             facts: Facts { counts, oversize_keys, operational, numbers: payloads, ..self.facts },
             checkpointed: offset,
             ..self
+        })
+    }
+
+    /// Reads the tables of an SST bundle in the file that the source is, instead of spooling each. To be called before
+    /// the first batch; other bodies need no file.
+    ///
+    /// # Errors
+    /// It has not the length that the manifest says.
+    pub fn read_tables_in(&mut self, file: File) -> Result<(), SnapshotError> {
+        match &mut self.body {
+            Body::Sst(bundle) => bundle.read_in(file, &self.input),
+            Body::Pebble(_) | Body::Mvcc { .. } | Body::Empty => Ok(()),
+        }
+    }
+
+    /// Makes temporary files in this directory instead of that of the system: what an SST bundle holds may be too much
+    /// for memory. To be called before the first batch.
+    pub fn spool_in(&mut self, directory: &Path) {
+        if let Body::Sst(bundle) = &mut self.body {
+            bundle.spool_in(directory);
         }
     }
 
@@ -194,7 +242,7 @@ impl Reader {
 
     /// Will batches carry checkpoints from time to time?
     pub fn leaves_checkpoints(&self) -> bool {
-        matches!(self.body, Body::Pebble(_)) && self.seekable
+        matches!(self.body, Body::Pebble(_) | Body::Sst(_)) && self.seekable
     }
 
     /// What the beginning of the file says.
@@ -234,8 +282,8 @@ impl Reader {
 
     fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
         self.check_history()?;
-        let stop = self.input.offset() + BATCH_READ_BYTES;
-        while !batch.is_full() && self.input.offset() < stop {
+        let stop = self.work() + BATCH_READ_BYTES;
+        while !batch.is_full() && self.work() < stop {
             if let Some(large) = self.large.take() {
                 if large.remaining > 0 {
                     self.piece(large, batch)?;
@@ -244,13 +292,18 @@ impl Reader {
                 if let Some(row) = large.row {
                     let place = Place::Pieces { number: large.number };
                     let large = Some((place, large.length));
-                    batch.push(row.class, &row.stored, &row.shape, large, row.stand);
+                    batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, large, row.stand);
+                }
+                // The next row may be of this kind again: then this is the moment at which a checkpoint can be left.
+                if self.is_checkpoint_due() {
+                    break;
                 }
             }
             let (input, facts) = (&mut self.input, &mut self.facts);
             let step = match &mut self.body {
                 Body::Pebble(rows) => rows.step(input, &self.read_at, facts, batch)?,
                 Body::Mvcc { keys, .. } => keys.step(input, &self.read_at, facts, batch)?,
+                Body::Sst(bundle) => bundle.step(input, &self.read_at, facts, batch)?,
                 Body::Empty => Step::End,
             };
             match step {
@@ -268,8 +321,9 @@ impl Reader {
                 }
             }
         }
-        batch.offset = self.input.offset();
-        if batch.offset - self.checkpointed >= CHECKPOINT_BYTES {
+        // A resumed reader passes over some of the file again.
+        batch.offset = self.position().max(self.checkpointed);
+        if self.is_checkpoint_due() {
             batch.checkpoint = self.checkpoint().map(Box::new);
         }
         Ok(())
@@ -279,13 +333,21 @@ impl Reader {
         if !self.leaves_checkpoints() || self.closing.is_some() || self.large.is_some() {
             return None;
         }
-        let Body::Pebble(rows) = &self.body else { return None };
-        self.checkpointed = self.input.offset();
+        let (judge, table, crc32c) = match &self.body {
+            Body::Pebble(rows) => (rows.judge(), TableCheckpoint::default(), self.input.crc32c()),
+            Body::Sst(bundle) => {
+                let (table, crc32c) = bundle.checkpoint();
+                (bundle.judge(), table, crc32c)
+            }
+            Body::Mvcc { .. } | Body::Empty => return None,
+        };
+        self.checkpointed = self.position().max(self.checkpointed);
         Some(Checkpoint {
-            offset: self.input.offset(),
-            crc32c: self.input.crc32c(),
-            last_key: rows.versions().last().to_vec(),
-            open_keys: rows.versions().open_keys(),
+            offset: self.checkpointed,
+            crc32c,
+            table,
+            last_key: judge.versions().last().to_vec(),
+            open_keys: judge.versions().open_keys(),
             counts: self.facts.counts.clone(),
             oversize_keys: self.facts.oversize_keys,
             payloads: self.facts.numbers,
@@ -294,15 +356,40 @@ impl Reader {
         })
     }
 
+    fn is_checkpoint_due(&self) -> bool {
+        self.position().saturating_sub(self.checkpointed) >= CHECKPOINT_BYTES
+    }
+
+    /// How far the rows so far reach, in bytes from the start of the file.
+    fn position(&self) -> u64 {
+        match &self.body {
+            Body::Sst(bundle) if self.closing.is_none() => bundle.position(),
+            _ => self.input.offset(),
+        }
+    }
+
+    /// Bytes read so far; those of a table count once when it goes by, and once when its rows are read.
+    fn work(&self) -> u64 {
+        match &self.body {
+            Body::Sst(bundle) => self.input.offset() + bundle.position(),
+            _ => self.input.offset(),
+        }
+    }
+
     fn piece(&mut self, mut large: LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
-        let shown = self.input.peek(1)?;
+        let shown = match &mut self.body {
+            Body::Sst(bundle) => bundle.piece(&self.input, large.remaining)?,
+            _ => self.input.peek(1)?,
+        };
         let bytes = (shown.len() as u64).min(large.remaining).min(BATCH_BYTES as u64) as usize;
         if bytes == 0 {
             let (inside, offset) = large.part_of;
             return Err(self.input.truncated(offset, inside));
         }
         batch.set_piece(large.number, &shown[..bytes]);
-        self.input.consume(bytes);
+        if !matches!(self.body, Body::Sst(_)) {
+            self.input.consume(bytes);
+        }
         large.remaining -= bytes as u64;
         self.large = Some(large);
         Ok(())
@@ -321,6 +408,7 @@ impl Reader {
         let crc32c = match *self.input.peek(5)? {
             [] => None,
             [a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
+            [_, _, _, _, ..] => return Err(self.input.fault(start, SstCorruption::TrailingBytes.into())),
             _ => return Err(self.input.truncated(start, "footer")),
         };
         if let Some(footer) = crc32c {
@@ -337,6 +425,10 @@ impl Reader {
             applied_index: self.facts.operational.applied_index,
             crc32c,
             bytes: self.input.offset(),
+            tables: match &self.body {
+                Body::Sst(bundle) => Some(bundle.tables()),
+                Body::Pebble(_) | Body::Mvcc { .. } | Body::Empty => None,
+            },
         });
         Ok(())
     }

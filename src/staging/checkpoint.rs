@@ -17,15 +17,17 @@ pub fn save_checkpoint(
     checkpoint: &Checkpoint,
 ) -> Result<(), StagingError> {
     let open_keys = serde_json::to_string(&checkpoint.open_keys).map_err(StagingError::Checkpoint)?;
+    let table = serde_json::to_string(&checkpoint.table).map_err(StagingError::Checkpoint)?;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO checkpoint (source, byte_offset, crc32c, last_key, open_keys, oversize_keys, \
-             payloads, min_retained_ts, applied_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO checkpoint (source, byte_offset, crc32c, sst, last_key, open_keys, \
+             oversize_keys, payloads, min_retained_ts, applied_index) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute((
             source,
             checkpoint.offset.cast_signed(),
             checkpoint.crc32c,
+            table,
             &checkpoint.last_key,
             open_keys,
             checkpoint.oversize_keys.cast_signed(),
@@ -58,7 +60,7 @@ pub fn read_checkpoint(connection: &Connection, source: i64) -> Result<Option<Ch
     let found = connection
         .query_row(
             "SELECT byte_offset, crc32c, last_key, open_keys, oversize_keys, min_retained_ts, applied_index, \
-             payloads FROM checkpoint WHERE source = ?",
+             payloads, sst FROM checkpoint WHERE source = ?",
             [source],
             |row| {
                 let checkpoint = Checkpoint {
@@ -71,11 +73,12 @@ pub fn read_checkpoint(connection: &Connection, source: i64) -> Result<Option<Ch
                     payloads: row.get::<_, i64>(7)?.cast_unsigned(),
                     ..Checkpoint::default()
                 };
-                Ok((checkpoint, row.get::<_, String>(3)?))
+                Ok((checkpoint, row.get::<_, String>(3)?, row.get::<_, String>(8)?))
             },
         )
         .optional()?;
-    let Some((mut checkpoint, open_keys)) = found else { return Ok(None) };
+    let Some((mut checkpoint, open_keys, table)) = found else { return Ok(None) };
+    checkpoint.table = serde_json::from_str(&table).map_err(StagingError::Checkpoint)?;
     checkpoint.open_keys = serde_json::from_str(&open_keys).map_err(StagingError::Checkpoint)?;
     checkpoint.counts = read_counts(connection, source)?;
     Ok(Some(checkpoint))

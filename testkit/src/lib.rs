@@ -14,6 +14,8 @@
 //! | [`writer`] | `EKVPBBL1` files, streamed, deliberate defects included |
 //! | [`sorted`] | correct `EKVPBBL1` files from rows in any order |
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
+//! | [`sst_writer`] | `EKVSSTI1` bodies, also spoilt ones whose sums fit |
+//! | [`bundled`] | bundles with the rows of `EKVPBBL1` files, which [`split`] takes apart |
 //! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`snap_file`] | the file by which a Raft log refers to a snapshot |
@@ -22,6 +24,7 @@
 //! | [`scenarios`] | large files for measuring |
 //! | [`floor`] | the least that a run through SQLite costs, for measuring |
 
+pub mod bundled;
 pub mod container;
 pub mod dynamodb_rows;
 pub mod floor;
@@ -33,11 +36,10 @@ pub mod s3_rows;
 pub mod scenarios;
 pub mod snap_file;
 pub mod sorted;
+pub mod split;
 pub mod sqs_rows;
+pub mod sst_writer;
 pub mod strategies;
 pub mod txn_rows;
 pub mod version;
 pub mod writer;
-
-#[cfg(test)]
-mod split;

@@ -27,8 +27,15 @@ pub const WALL_TIME: &str = "2026-01-01T00:00:00.000Z";
 pub const FIXTURES: &str = "tests/fixtures";
 
 /// The snapshots whose dumps are compared with files in the repository.
-pub const NAMES: [&str; 6] =
-    ["redis-small", "redis-legacy", "redis-two-groups", "dynamodb-small", "s3-small", "sqs-small"];
+pub const NAMES: [&str; 7] = [
+    "redis-small",
+    "redis-legacy",
+    "redis-two-groups",
+    "redis-sst",
+    "dynamodb-small",
+    "s3-small",
+    "sqs-small",
+];
 
 /// A folder in memory where there is one, for tests that make thousands of databases.
 pub fn scratch() -> TempDir {

@@ -9,17 +9,20 @@ pub mod shim;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use ekvsnap_testkit::bundled::bundled;
 use ekvsnap_testkit::container::HlcHeader;
 use ekvsnap_testkit::redis_rows::{Counted, count_meta, count_meta_key, element_key, score, score_key};
 use ekvsnap_testkit::redis_rows::{string_key, string_value};
 use ekvsnap_testkit::scenarios::{Scenario, generate};
 use ekvsnap_testkit::sorted::SortedSnapshot;
+use ekvsnap_testkit::sst_writer::Cut;
 use ekvsnap_testkit::version::{Version, raw_key};
 use ekvsnap_testkit::writer::{APPLIED_INDEX, LAST_COMMIT_TS};
 use rustix::process::{Pid, Signal, kill_process};
@@ -41,6 +44,17 @@ const TS: u64 = 1_790_000_000_000 << 16;
 pub fn large() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| made("resume-large-2.fsm", |file| large_snapshot().write_to(file)))
+}
+
+/// The same rows in a bundle of several tables.
+pub fn bundle() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        made("resume-bundle.fsm", |mut file| {
+            let bundle = bundled(&fs::read(large())?, 12 << 20, &Cut::default());
+            file.write_all(&bundle).map(|()| file)
+        })
+    })
 }
 
 /// Some 50 MB in six S3 objects of several chunks: commits of the load stand between chunks of one object.

@@ -5,15 +5,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use ekvsnap::snapshot::limits::{BATCH_BYTES, BATCH_ROWS, INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES};
 use ekvsnap::snapshot::{
-    Batch, Class, Closing, Corruption, Hlc, Opening, Payload, Place, Reader, SnapshotError, Unsupported,
-    Verdict,
+    Batch, BodyFormat, Class, Closing, Corruption, Hlc, Opening, Payload, Place, Reader, SnapshotError,
+    Unsupported, Verdict,
 };
 
-/// Can the source be read again at an offset?
+/// Can the source be read again at an offset? The tables of a bundle are then read in a file, and spooled otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     Rereadable,
@@ -64,6 +64,10 @@ impl Seen {
 pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotError> {
     let source = Box::new(Cursor::new(file.to_vec()));
     let mut reader = Reader::open(source, "f.fsm".to_owned(), how == How::Rereadable)?;
+    let is_bundle = reader.opening().body == BodyFormat::Sst;
+    if is_bundle && how == How::Rereadable {
+        reader.read_tables_in(on_disk(file))?;
+    }
     if let Some(as_of) = as_of {
         reader.read_as_of(Hlc(as_of));
     }
@@ -85,7 +89,8 @@ pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotE
         assert!(offset <= batch.offset && batch.offset <= file.len() as u64);
         offset = batch.offset;
         if let Some(piece) = batch.piece() {
-            assert_eq!(how, How::InPieces);
+            // What is compressed in the file cannot be read again there.
+            assert!(how == How::InPieces || is_bundle);
             assert!(!piece.bytes.is_empty() && piece.bytes.len() <= BATCH_BYTES);
             assert_eq!(batch.rows().count(), 0, "a piece and rows in one batch");
             pieces.entry(piece.number).or_default().extend_from_slice(piece.bytes);
@@ -107,7 +112,8 @@ pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotE
                 }
             };
             assert_eq!(large, payload.len() > INLINE_PAYLOAD_BYTES);
-            assert_eq!(row.payload_at.is_some(), how == How::Rereadable);
+            let is_compressed = is_bundle && row.payload_at.is_none();
+            assert_eq!(row.payload_at.is_some(), how == How::Rereadable && !is_compressed);
             if let Some(at) = row.payload_at {
                 assert_eq!(file[at as usize..][..payload.len()], payload);
             }
@@ -133,6 +139,13 @@ pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotE
     assert_eq!(closing.bytes, file.len() as u64);
     assert!(!reader.fill(&mut batch).unwrap());
     Ok(Seen { opening: *reader.opening(), rows, closing, batches })
+}
+
+/// The bytes in an unnamed file.
+pub fn on_disk(bytes: &[u8]) -> std::fs::File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
 }
 
 /// No batch is longer than its limits and the row that reached them.
