@@ -10,7 +10,7 @@ mod session_support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ekvsnap_testkit::snap_file::snap_file;
 use regex::Regex;
@@ -181,4 +181,47 @@ fn every_field_that_the_page_on_json_shows_is_explained() {
     for field in found {
         assert!(tables.contains(&format!("`{field}`")), "{field} is not explained");
     }
+}
+
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The anchors of a page, made of its headings.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let of = |heading: &str| {
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
+    };
+    page.lines().filter(|line| line.starts_with('#')).map(|line| of(line.trim_start_matches('#'))).collect()
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let link = Regex::new(r"\]\(([^)]*)\)").unwrap();
+    let mut all = vec!["README.md".into(), "CHANGELOG.md".into()];
+    pages(Path::new("docs"), &mut all);
+    let mut links = 0;
+    for path in all {
+        let page = fs::read_to_string(&path).unwrap();
+        for target in link.captures_iter(&page).map(|found| found.get(1).unwrap().as_str()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let to = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(to.exists(), "{}: {target} leads nowhere", path.display());
+            let there = anchor.is_empty() || anchors(&fs::read_to_string(&to).unwrap()).contains(anchor);
+            assert!(there, "{}: {target} has no such heading", path.display());
+            links += 1;
+        }
+    }
+    assert!(links > 50, "{links} links");
 }
