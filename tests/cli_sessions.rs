@@ -126,4 +126,4 @@ macro_rules! sessions {
     };
 }
 
-sessions! { bundle decode errors export info load token verify }
+sessions! { bundle completions decode errors export info load man token verify }
