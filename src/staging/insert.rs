@@ -154,7 +154,7 @@ impl<'c> BulkInsert<'c> {
         })
     }
 
-    /// Takes one row; every [`ROWS`]th goes to the table together with those before it.
+    /// Takes one row; every `ROWS`th goes to the table together with those before it.
     ///
     /// # Errors
     /// Whatever SQLite says.
