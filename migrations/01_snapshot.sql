@@ -40,6 +40,15 @@ CREATE TABLE row_count (
     PRIMARY KEY (source, class, verdict)
 ) STRICT, WITHOUT ROWID;
 
+-- Every versioned row by the state of its value.
+CREATE TABLE row_state_count (
+    source INTEGER NOT NULL REFERENCES source,
+    state  TEXT NOT NULL,                   -- clear, tombstone or encrypted
+    key_id INTEGER NOT NULL,                -- of the key that encrypts it, 0 for none
+    rows   INTEGER NOT NULL,
+    PRIMARY KEY (source, state, key_id)
+) STRICT, WITHOUT ROWID;
+
 -- Where the reading of a source stood when its rows so far were committed.
 CREATE TABLE checkpoint (
     source          INTEGER PRIMARY KEY REFERENCES source,
@@ -49,7 +58,8 @@ CREATE TABLE checkpoint (
     last_key        BLOB NOT NULL,          -- raw key of the row before it
     open_keys       TEXT NOT NULL,          -- JSON: [[length of a user key, decided?], …], prefixes of last_key
     oversize_keys   INTEGER NOT NULL,
-    payloads        INTEGER NOT NULL,       -- large payloads kept in pieces
+    payloads        INTEGER NOT NULL,       -- large payloads that have streamed past
+    unlisted_keys   TEXT NOT NULL,          -- JSON: key ids that writers have used and the sidecar lacks
     min_retained_ts ANY,
     applied_index   ANY
 ) STRICT;
@@ -85,8 +95,22 @@ CREATE TABLE large_value (
     source   INTEGER NOT NULL REFERENCES source,
     payload  INTEGER,                       -- large_value_piece.payload, or NULL: the value lies in the file
     start    INTEGER NOT NULL,              -- first byte, in the file or in the payload
-    length   INTEGER NOT NULL
+    length   INTEGER NOT NULL,
+    envelope INTEGER                        -- envelope.start of the encrypted value that it is in, NULL: in clear
 ) STRICT;
+
+-- Encrypted values that stay in the file. Whoever reads one needs the key, which is not here.
+CREATE TABLE envelope (
+    source          INTEGER NOT NULL REFERENCES source,
+    start           INTEGER NOT NULL,       -- of the ciphertext in the file; the tag follows it
+    length          INTEGER NOT NULL,       -- of the ciphertext and of the value
+    class           TEXT NOT NULL,
+    key_id          INTEGER NOT NULL,
+    nonce           BLOB NOT NULL,
+    associated_data BLOB NOT NULL,          -- what the tag covers, too; it ends with the raw key
+    byte_offset     INTEGER NOT NULL,       -- of the row in its file
+    PRIMARY KEY (source, start)
+) STRICT, WITHOUT ROWID;
 
 -- Bytes of payloads whose source cannot be read twice.
 CREATE TABLE large_value_piece (

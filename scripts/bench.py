@@ -3,6 +3,7 @@
 
   scripts/bench.py [--dir DIR] [--runs N] [--scenarios a,b] [--large] [--peer PATH] [--write]
   scripts/bench.py --resume [--dir DIR] [--runs N] [--scenarios a,b] [--write]
+  scripts/bench.py --encrypted [--dir DIR] [--runs N] [--scenarios a,b] [--write]
 
 Builds the release binaries, makes each scenario with the project's own generator, and measures whole processes: wall
 time and peak memory (maximum resident set). What ekvsnap is compared with is measured between its own runs, one of
@@ -18,6 +19,9 @@ of memory that a virtual machine has not used for a while costs several times wh
 
 With --resume, what one kill costs: a run is killed after half the time of the undisturbed run before it, and the same
 command run again. Both together are divided by the mean of that undisturbed run and of another one after them.
+
+With --encrypted, what decrypting costs: each round loads and exports a snapshot in clear, and the same one with every
+value encrypted (testkit/src/bin/encrypt.rs).
 
 DIR should be memory-backed and have room for a few times the largest snapshot. Python's standard library is enough.
 """
@@ -63,6 +67,8 @@ BARS = {
 }
 # What one kill may cost, and where that is asked.
 RESUMED, RESUME_BAR = ["strings", "blobs", "hashes", "zset"], 1.15
+# What a load of encrypted values may cost of one in clear, and where that is asked.
+ENCRYPTED, ENCRYPTED_BAR = ["strings", "blobs", "hashes", "s3", "churn"], 1.3
 NAMES = {"tar": "`tar x`", "copy": "`cp` + `sha256sum`", "floor": "floor", "peer": "peer"}
 SCRIPT_MEMORY_KIB = 20 << 10
 MEMORY_BAR_MIB, LARGE_BAR, CHURN_BAR = 64, 11, 8e6
@@ -215,6 +221,42 @@ def measure_resume(scenario, rows, directory, runs):
     return results
 
 
+def measure_encrypted(scenario, rows, directory, runs):
+    """Results with the programs `load`, `export` and the same `encrypted`."""
+    results = Results(scenario, rows)
+    snapshot, sealed = directory / "bench.fsm", directory / "encrypted.fsm"
+    staging, dump, sidecar, kek = (directory / name for name in ("staging.db", "dump", "keys.json", "kek.bin"))
+    run([RELEASE / "generate", scenario, snapshot, "--rows", str(rows)])
+    run([RELEASE / "encrypt", snapshot, sealed, directory])
+    results.snapshot = size_of(sealed)
+    keys = ["--keys", sidecar, "--kek-file", kek]
+    for _ in range(runs):
+        for kind, file in (("", snapshot), (" encrypted", sealed)):
+            results.measure(f"load{kind}", [*EKVSNAP, "load", file, "--staging", staging, *keys], staging)
+            results.measure(f"export{kind}", [*EKVSNAP, "export", staging, "--output", dump, *keys], dump)
+    remove(snapshot, sealed, staging, dump, sidecar, kek)
+    return results
+
+
+def encrypted_table(measured):
+    """The Markdown table of what decrypting costs."""
+    lines = [
+        "| scenario | rows or keys | snapshot | command | in clear | encrypted | encrypted ÷ in clear | CPU time | peak memory | at most | |",
+        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    for one in measured:
+        for command in ("load", "export"):
+            sealed = f"{command} encrypted"
+            ratio = one.ratio(sealed, command)
+            cpu = statistics.median(one.cpu[sealed]) / statistics.median(one.cpu[command])
+            cells = [f"`{one.scenario}`", f"{one.rows:,}", f"{one.snapshot / 1e6:,.0f} MB", f"`{command}`"]
+            cells += [f"{one.median(name):.2f} s" for name in (command, sealed)]
+            cells += [f"{ratio:.2f}", f"{cpu:.2f}", f"{one.memory[sealed] / 1024:.0f} MiB"]
+            cells += [f"{ENCRYPTED_BAR}", verdict(ratio <= ENCRYPTED_BAR)] if command == "load" else ["", ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def resume_table(measured):
     """The Markdown table of what one kill costs."""
     lines = [
@@ -359,12 +401,14 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="rounds (default: %(default)s)")
     parser.add_argument("--scenarios", help=f"of {', '.join(SCENARIOS)} (default: all that are meant)")
     parser.add_argument("--large", action="store_true", help=f"also {', '.join(SCALED)} at {TIMES} times the rows")
-    parser.add_argument("--resume", action="store_true", help="only what one kill costs")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--resume", action="store_true", help="only what one kill costs")
+    only.add_argument("--encrypted", action="store_true", help="only what decrypting costs")
     parser.add_argument("--peer", type=pathlib.Path, help="another decoder to compare with")
     parser.add_argument("--write", action="store_true", help="put tables and chart into docs/")
     arguments = parser.parse_args()
 
-    default = RESUMED if arguments.resume else SCENARIOS
+    default = RESUMED if arguments.resume else ENCRYPTED if arguments.encrypted else SCENARIOS
     scenarios = arguments.scenarios.split(",") if arguments.scenarios else list(default)
     unknown = [name for name in scenarios if name not in SCENARIOS]
     if unknown:
@@ -372,32 +416,41 @@ def main():
     peer = arguments.peer and arguments.peer.resolve()
     subprocess.run(["cargo", "build", "--release", "--workspace", "--quiet"], cwd=ROOT, check=True)
     arguments.dir.mkdir(parents=True, exist_ok=True)
-    small, measured, large, resumed, loads = [], [], [], [], [os.getloadavg()[0]]
+    small, measured, large, resumed, encrypted, loads = [], [], [], [], [], [os.getloadavg()[0]]
     plan = [(name, SCENARIOS[name] // TIMES, small) for name in scenarios if name in SCALED]
     plan += [(name, SCENARIOS[name], measured) for name in scenarios]
     if arguments.large:
         plan += [(name, TIMES * SCENARIOS[name], large) for name in scenarios if name in SCALED]
     if arguments.resume:
         plan = [(name, SCENARIOS[name], resumed) for name in scenarios]
+    if arguments.encrypted:
+        plan = [(name, SCENARIOS[name], encrypted) for name in scenarios]
     for scenario, rows, results in plan:
         print(f"{scenario}, {rows:,} …", file=sys.stderr, flush=True)
         if results is resumed:
             results.append((scenario, rows, measure_resume(scenario, rows, arguments.dir, arguments.runs)))
+        elif results is encrypted:
+            results.append(measure_encrypted(scenario, rows, arguments.dir, arguments.runs))
         else:
             results.append(measure(scenario, rows, arguments.dir, arguments.runs, results is measured, peer))
         loads.append(os.getloadavg()[0])
     # Only if nothing else lies in it.
     arguments.dir.rmdir()
 
-    text = resume_table(resumed) if arguments.resume else tables(small, measured, large, peer)
+    if arguments.resume:
+        section, text = "resume", resume_table(resumed)
+    elif arguments.encrypted:
+        section, text = "encrypted", encrypted_table(encrypted)
+    else:
+        section, text = "bench", tables(small, measured, large, peer)
     # A load of more than one or two, which the measuring itself makes, says that something else was running.
     busy = f"load average {min(loads):.1f} to {max(loads):.1f}"
     how = f"medians of {arguments.runs} rounds, all files in memory-backed storage"
     text = f"Measured on {machine()}, {busy}; {how}.\n\n{text}"
     print(text)
     if arguments.write:
-        put_into_document("resume" if arguments.resume else "bench", text)
-        if not arguments.resume:
+        put_into_document(section, text)
+        if section == "bench":
             CHART.write_text(chart(measured))
 
 

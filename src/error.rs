@@ -9,12 +9,16 @@ use crate::dump::target::TargetError;
 use crate::dump::tree::TreeError;
 use crate::family::ExportError;
 use crate::snapshot::SnapshotError;
+use crate::snapshot::encryption::KeyFileError;
 use crate::staging::StagingError;
 use crate::verify::VerifyError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The keys cannot be had.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// A snapshot cannot be read.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -87,13 +91,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// Are the keys for encrypted values at fault?
+    pub fn is_of_keys(&self) -> bool {
+        match self {
+            Self::Snapshot(SnapshotError::Encrypted(row)) | Self::Staging(StagingError::Encrypted(row)) => {
+                row.is_of_keys()
+            }
+            _ => false,
+        }
+    }
+
     /// Could the same run come further another time? Not if the fault lies in the snapshot or in what was asked for.
     pub fn is_worth_another_try(&self) -> bool {
         match self {
+            _ if self.is_of_keys() => true,
             Self::Snapshot(error) => matches!(error, SnapshotError::Io { .. } | SnapshotError::Spool { .. }),
             Self::MalformedRow { .. }
             | Self::NotStaged { .. }
-            | Self::Staging(StagingError::Incomplete(_)) => false,
+            | Self::Staging(StagingError::Incomplete(_) | StagingError::Encrypted(_)) => false,
             _ => true,
         }
     }

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use serde::{Serialize, Serializer};
 
 use crate::family::{ADAPTERS, FAMILIES};
+use crate::snapshot::encryption::State;
 use crate::snapshot::{Class, Hlc, Verdict};
 use crate::staging::{Kind, Staging, StagingError, U64, Warnings};
 
@@ -68,6 +69,17 @@ pub struct ClassReport {
     pub verdicts: Vec<(&'static str, u64)>,
 }
 
+/// The versioned rows whose values are in one state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateReport {
+    /// `clear`, `tombstone` or `encrypted`.
+    pub state: &'static str,
+    /// The key that encrypts them.
+    pub key_id: Option<u32>,
+    /// How many.
+    pub rows: u64,
+}
+
 /// The keys of one family.
 #[derive(Clone, Debug, Serialize)]
 pub struct FamilyReport {
@@ -124,6 +136,8 @@ pub struct Report {
     pub classes: Vec<ClassReport>,
     /// All rows read.
     pub rows: u64,
+    /// Versioned rows by the state of their value.
+    pub row_states: Vec<StateReport>,
     /// Keys of the families that were staged.
     pub families: Vec<FamilyReport>,
     /// Rows in the table `quarantine`.
@@ -182,6 +196,7 @@ impl Report {
             sources,
             rows: sum(classes.iter().map(|class| class.rows)),
             classes,
+            row_states: row_states(connection)?,
             families,
             quarantined_rows: count(connection, "SELECT count(*) FROM quarantine")?,
             unfinished_export,
@@ -196,6 +211,11 @@ impl Report {
     pub fn add_warning(&mut self, kind: Kind, count: u64, samples: Vec<String>) {
         self.warnings.push(WarningReport::new(kind, count, samples));
         self.warnings.sort_by_key(|warning| warning.kind);
+    }
+
+    /// Key ids, and the rows encrypted under each.
+    pub fn encrypted_rows(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.row_states.iter().filter_map(|state| Some((state.key_id?, state.rows)))
     }
 
     /// The greatest commit timestamp of the files.
@@ -283,6 +303,22 @@ fn classes(connection: &Connection) -> Result<Vec<ClassReport>, StagingError> {
 /// Numbers of a damaged database may be any.
 fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
+}
+
+fn row_states(connection: &Connection) -> Result<Vec<StateReport>, StagingError> {
+    let mut query = connection.prepare(
+        "SELECT key_id, sum(rows) FROM row_state_count WHERE state = ? GROUP BY key_id ORDER BY key_id",
+    )?;
+    let mut states = Vec::new();
+    for state in State::ALL {
+        let mut rows = query.query([state.name()])?;
+        while let Some(row) = rows.next()? {
+            let key_id = (state == State::Encrypted).then(|| row.get(0)).transpose()?;
+            let rows = row.get::<_, i64>(1)?.cast_unsigned();
+            states.push(StateReport { state: state.name(), key_id, rows });
+        }
+    }
+    Ok(states)
 }
 
 fn count(connection: &Connection, sql: &str) -> Result<u64, StagingError> {

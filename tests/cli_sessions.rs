@@ -2,8 +2,9 @@
 //!
 //! A session is a text of `## remarks` and `$ commands`; what stands below a command is its output (standard error
 //! first, standard output after it) and its exit status in brackets, unless that is 0. Commands run one after the other
-//! through `sh` in a folder of their own that holds the fixtures and the files of `damaged_files`. What differs between
-//! machines and days is written `[SIZE]`, `[TIME]` and `[VERSION]`.
+//! through `sh` in a folder of their own that holds the fixtures and the files of `damaged_files`; those of
+//! `encrypted_files`, too, if the session is about them. What differs between machines and days is written `[SIZE]`,
+//! `[TIME]` and `[VERSION]`.
 //!
 //! `SNAPSHOTS=overwrite cargo test --test cli_sessions` writes the outputs anew: read the difference as a user would.
 
@@ -13,9 +14,11 @@ mod session_support;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
+use ekvsnap_testkit::encryption::{DataKey, KeyFiles, encrypt};
 use ekvsnap_testkit::snap_file::snap_file;
 use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::sst_writer::{Bundle, Compress, Cut, Parts, Table, data_block, mend};
@@ -91,10 +94,92 @@ fn foreign_bundle(spoil: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     frame(&HlcHeader::V1 { ceiling_ms: 1 }, &bundle.to_bytes(), Footer::Good)
 }
 
+/// Snapshots of an encrypting node with its keys, and everything that can be wrong with either.
+fn encrypted_files(folder: &Path) {
+    let files = KeyFiles { raft_cutover_index: 291, ..KeyFiles::new() };
+    files.write_to(folder).unwrap();
+    let [one, raft, other] = [files.keys[0], files.keys[1], files.keys[2]];
+    let sidecar = files.sidecar();
+    let older = KeyFiles { keys: vec![one, raft], ..files.clone() }.sidecar();
+    let another = KeyFiles { kek: [8; 32], ..files.clone() }.sidecar();
+    let wrapped = |sidecar: &str| {
+        let entry = sidecar.split("16909060\": {").nth(1).unwrap();
+        entry.split("\"wrapped\": \"").nth(1).unwrap()[..80].to_owned()
+    };
+    let write = |name: &str, bytes: &[u8], mode| {
+        fs::write(folder.join(name), bytes).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (name, json) in [
+        ("older.json", &older),
+        ("one-damaged.json", &sidecar.replace(&wrapped(&sidecar), &wrapped(&another))),
+        ("version3.json", &sidecar.replace("\"version\": 2", "\"version\": 3")),
+        ("purpose.json", &sidecar.replacen("storage\",\n", "backup\",\n", 1)),
+        ("cut.json", &sidecar[..300].to_owned()),
+    ] {
+        write(name, json.as_bytes(), 0o600);
+    }
+    write("wrong-kek.bin", &[9; 32], 0o600);
+    write("hex-kek.bin", "07".repeat(32).as_bytes(), 0o600);
+    write("open-kek.bin", &files.kek, 0o644);
+
+    let now = 116_500_000_000_000_000;
+    let long = vec![b'x'; 40_000];
+    let rows = [
+        Version::put("!redis|str|clear", now, "as it is"),
+        Version::put("!redis|str|encrypted", now, "under key id 1"),
+        Version::put("!redis|str|encrypted", now - 1, "older, under the other key"),
+        Version::put("!redis|str|gone", now - 1, "deleted"),
+        Version::tombstone("!redis|str|gone", now),
+        Version::put("!redis|str|long", now, long),
+    ];
+    let header = HlcHeader::V2 { ceiling_ms: 1_777_777_777_777, cutover_index: 291, extra: Vec::new() };
+    let snapshot = SortedSnapshot::new(now).header(header.clone()).versions(&rows);
+    // In the order of the file: clear, encrypted, its older version, the tombstone, what it deletes, long.
+    let keys = [None, Some(&one), Some(&other), None, Some(&other), Some(&other)];
+    let clear = snapshot.to_bytes().unwrap();
+    let sealed = encrypt(&clear[..], Vec::new(), |row| keys[row as usize]).unwrap();
+    let under = |key: &DataKey| encrypt(&clear[..], Vec::new(), |row| (row == 1).then_some(key)).unwrap();
+    let mended = |at: usize, byte: u8| {
+        let mut changed = sealed.clone();
+        changed[at] = byte;
+        let end = changed.len() - 4;
+        let footer = crc32c::crc32c(&changed[..end]);
+        changed[end..].copy_from_slice(&footer.to_be_bytes());
+        changed
+    };
+    let raw_key = rows[1].raw_key();
+    let value =
+        sealed.windows(raw_key.len()).position(|window| window == raw_key).unwrap() + raw_key.len() + 8;
+    let mut crc = sealed.clone();
+    crc[value + 30] ^= 1;
+    let writer = [&b"!encryption|writers|"[..], &[0, 0, 0, 9], b"|", &[0, 1]].concat();
+    let other_cluster = HlcHeader::V2 { ceiling_ms: 1_777_777_777_777, cutover_index: 17, extra: Vec::new() };
+    for (name, bytes) in [
+        ("encrypted.fsm", &sealed),
+        ("raft-key.fsm", &under(&raft)),
+        ("tampered.fsm", &mended(value + 30, sealed[value + 30] ^ 1)),
+        ("tampered-and-damaged.fsm", &crc),
+        ("relabelled.fsm", &mended(value, 0)),
+        ("deleted.fsm", &mended(value, 3)),
+        ("newer-envelope.fsm", &mended(value + 9, 2)),
+        ("flagged-envelope.fsm", &mended(value + 10, 1)),
+        ("key-0.fsm", &mended(value + 14, 0)),
+        ("other-cluster.fsm", &snapshot.header(other_cluster).raw(writer, [0; 12]).to_bytes().unwrap()),
+    ] {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    let short = SortedSnapshot::new(now).raw(raw_key, [&[2][..], &[0; 8], &[1; 33]].concat());
+    fs::write(folder.join("short-envelope.fsm"), short.to_bytes().unwrap()).unwrap();
+}
+
 fn play(session: &str) {
     let folder = tempfile::tempdir().unwrap();
     copy_fixtures(Path::new("tests/fixtures"), folder.path());
     damaged_files(folder.path());
+    if session == "encryption.console" {
+        encrypted_files(folder.path());
+    }
     let path = Path::new(SESSIONS).join(session);
     let mut played = String::new();
     for line in fs::read_to_string(&path).unwrap().lines() {
@@ -126,4 +211,4 @@ macro_rules! sessions {
     };
 }
 
-sessions! { bundle completions decode errors export info load man token verify }
+sessions! { bundle completions decode encryption errors export info load man token verify }

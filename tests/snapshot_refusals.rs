@@ -2,9 +2,10 @@
 
 mod snapshot_support;
 
+use ekvsnap::snapshot::encryption::OpenError;
 use ekvsnap::snapshot::limits::MAX_VALUE_BYTES;
 use ekvsnap::snapshot::limits::{MAX_KEY_BYTES, MAX_MVCC_KEY_BYTES, MAX_MVCC_VALUE_BYTES, MAX_MVCC_VERSIONS};
-use ekvsnap::snapshot::{Corruption, Unsupported, Verdict};
+use ekvsnap::snapshot::{Corruption, Hlc, SnapshotError, Unsupported, Verdict};
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
 use ekvsnap_testkit::mvcc_writer::{Checksum, MvccWriter, mvcc_file};
 use ekvsnap_testkit::sorted::SortedSnapshot;
@@ -77,21 +78,24 @@ fn a_body_of_an_unknown_format_is_refused_and_other_bytes_are_no_snapshot() {
 }
 
 #[test]
-fn an_encrypted_row_is_refused_whatever_its_verdict_would_be() {
-    for (key, ts) in [(&b"b"[..], 2), (b"b", 100)] {
-        let (at, file) = bad_row(|writer| writer.flagged(key, ts, 0b10, 0, &[1; 40]));
-        assert!(
-            matches!(unsupported(&file), (offset, Unsupported::Encrypted(key)) if offset == at && key == "b")
-        );
+fn an_encrypted_row_is_refused_without_keys_whatever_its_verdict_would_be() {
+    let envelope = [&[1, 0, 0, 0, 0, 4][..], &[9; 40]].concat();
+    let refused = |file: &[u8]| match refusal(file, None) {
+        SnapshotError::Encrypted(row) => (row.offset, row.key, row.commit_ts, row.what),
+        other => panic!("{other}"),
+    };
+    for ts in [2, 100] {
+        let (at, file) = bad_row(|writer| writer.flagged(b"b", ts, 0b10, 0, &envelope));
+        assert_eq!(refused(&file), (at, "b".to_owned(), Hlc(ts), OpenError::NoKeys(4)));
     }
     let (_, superseded) = bad_row(|writer| {
         writer.version(b"b", 2, b"clear")?;
-        writer.flagged(b"b", 1, 0b10, 0, &[1; 40])
+        writer.flagged(b"b", 1, 0b10, 0, &envelope)
     });
-    let (_, expired) = bad_row(|writer| writer.flagged(b"b", 2, 0b10, 1, &[1; 40]));
-    let (_, deleted) = bad_row(|writer| writer.flagged(b"b", 2, 0b11, 0, &[]));
+    let (_, expired) = bad_row(|writer| writer.flagged(b"b", 2, 0b10, 1, &envelope));
+    let (_, deleted) = bad_row(|writer| writer.flagged(b"b", 2, 0b11, 0, &envelope));
     for file in [superseded, expired, deleted] {
-        assert!(matches!(unsupported(&file), (_, Unsupported::Encrypted(_))));
+        assert_eq!(refused(&file).3, OpenError::NoKeys(4));
     }
 }
 

@@ -55,7 +55,7 @@ fn found(dump: &Path) -> Vec<(&'static str, String)> {
 
 fn against(dump: &Path, snapshot: &Path, scopes: Vec<(String, String)>) -> Vec<(&'static str, String)> {
     let mut findings = Vec::new();
-    let options = AgainstOptions { scopes, bundle_bytes: 10_000, threads: 2 };
+    let options = AgainstOptions { scopes, bundle_bytes: 10_000, threads: 2, keys: None };
     let mut take = |finding: Finding| findings.push((finding.kind.name(), path_of(&finding)));
     verify_against(dump, &inputs(snapshot), &options, &Silent, &mut take).unwrap();
     findings

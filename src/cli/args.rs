@@ -3,12 +3,15 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
+use ekvsnap::error::Error;
 use ekvsnap::family::{ADAPTERS, Choices, DynamoDbLayout};
 use ekvsnap::load::{AsOf, Input, LoadOptions, OnError};
+use ekvsnap::snapshot::encryption::Keyring;
 use ekvsnap::snapshot::{Hlc, locate, newest_in, rfc3339};
 use jiff::Timestamp;
 
@@ -103,7 +106,7 @@ pub struct LoadArgs {
 
 impl LoadArgs {
     /// With the adapters whose rows are to be staged.
-    pub fn options(&self, adapters: &AdapterArgs) -> LoadOptions {
+    pub fn options(&self, adapters: &AdapterArgs, keys: Option<Arc<Keyring>>) -> LoadOptions {
         LoadOptions {
             as_of: self.as_of.unwrap_or_default(),
             on_error: match self.on_error {
@@ -112,6 +115,7 @@ impl LoadArgs {
             },
             adapters: adapters.names(),
             self_contained: self.self_contained,
+            keys,
         }
     }
 }
@@ -129,6 +133,41 @@ fn parse_as_of(text: &str) -> Result<AsOf, String> {
     Hlc::from_str(text)
         .map(AsOf::At)
         .map_err(|error| format!("{error}; `consistent` is the third possibility"))
+}
+
+/// What opens encrypted values.
+#[derive(Args)]
+pub struct KeyArgs {
+    /// The sidecar of a node of the cluster (keys.json), copied after the snapshot was taken: the keys of encrypted
+    /// values, wrapped. The staging database holds the values in the clear and is made with mode 0600; the keys are kept
+    /// nowhere, so a run that goes on, or an export of values over 32 KiB, needs them again
+    #[arg(long, value_name = "FILE", requires = "kek_file", help_heading = "Encryption")]
+    keys: Option<PathBuf>,
+
+    /// The key-encryption key that opens the sidecar: a file of 32 raw bytes, which nobody else should be able to read
+    #[arg(long, value_name = "FILE", requires = "keys", help_heading = "Encryption")]
+    kek_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Reads both files, if they were given.
+    pub fn read(&self) -> anyhow::Result<Option<Arc<Keyring>>> {
+        let (Some(keys), Some(kek)) = (&self.keys, &self.kek_file) else { return Ok(None) };
+        let (keyring, mode) = Keyring::read(keys, kek).map_err(Error::from)?;
+        if let Some(mode) = mode {
+            let kek = kek.display();
+            tracing::warn!(
+                "{kek} has mode {mode:04o}: others than its owner can get at the key-encryption key, with which a node \
+                 would not start"
+            );
+        }
+        Ok(Some(Arc::new(keyring)))
+    }
+
+    /// Their paths as given, which an output must not replace.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.keys.iter().chain(&self.kek_file).cloned().collect()
+    }
 }
 
 /// Which families.
@@ -250,7 +289,11 @@ pub struct ExportArgs {
 
 impl ExportArgs {
     /// With the adapters to export.
-    pub fn options(&self, adapters: Vec<String>) -> anyhow::Result<ekvsnap::export::ExportOptions> {
+    pub fn options(
+        &self,
+        adapters: Vec<String>,
+        keys: Option<Arc<Keyring>>,
+    ) -> anyhow::Result<ekvsnap::export::ExportOptions> {
         if let Some((family, name)) = self.scopes.iter().find(|(family, _)| !adapters.contains(family)) {
             let adapters = adapters.join(",");
             return Err(UsageError(format!(
@@ -284,6 +327,7 @@ impl ExportArgs {
             elastickv_version: self.elastickv_version.clone(),
             wall_time: self.wall_time()?,
             threads: threads(self.threads),
+            keys,
         })
     }
 

@@ -6,10 +6,10 @@ use clap::Args;
 use ekvsnap::dump::target::{Target, TargetError};
 use ekvsnap::error::Error;
 use ekvsnap::export::{Dumped, ExportOptions, export, finish, published, staging_beside};
-use ekvsnap::load::{Input, stage};
+use ekvsnap::load::{Input, LoadOptions, stage};
 use ekvsnap::staging::{Staging, remove};
 
-use super::args::{AdapterArgs, ExportArgs, Inputs, LoadArgs};
+use super::args::{AdapterArgs, ExportArgs, Inputs, KeyArgs, LoadArgs};
 use super::exit::{Status, UsageError};
 use super::log::Manners;
 use super::progress::Bars;
@@ -24,6 +24,9 @@ Examples:
 
   Redis only, without what had expired:
   ekvsnap decode *.fsm -o dump --adapter redis --drop-expired
+
+  Of a node that encrypts its data:
+  ekvsnap decode 0000000000002710.fsm -o dump --keys keys.json --kek-file kek.bin
 
   From a pipe, and is the dump still what was written?
   zstd -dc backup.fsm.zst | ekvsnap decode - -o dump
@@ -48,6 +51,9 @@ pub struct Decode {
     #[command(flatten)]
     how: ExportArgs,
 
+    #[command(flatten)]
+    keys: KeyArgs,
+
     /// Keep the staging database here, to query it with sqlite3 or to export it again. Without this option it lies
     /// beside the output while the run lasts, and takes about as much room as the snapshot
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -59,7 +65,9 @@ impl Decode {
         let inputs = self.inputs.locate()?;
         let mut needed = self.inputs.paths();
         needed.extend(self.staging.clone());
-        let options = self.how.options(self.adapters.names())?;
+        needed.extend(self.keys.paths());
+        let options = self.how.options(self.adapters.names(), self.keys.read()?)?;
+        let loading = self.load.options(&self.adapters, options.keys.clone());
         let path = match &self.staging {
             Some(staging) => {
                 check_apart(staging, &self.how.output)?;
@@ -70,14 +78,14 @@ impl Decode {
         let bars = Bars::new(manners)?;
         let target = Target::new(&self.how.output, self.how.force, &needed);
         if matches!(target, Ok(_) | Err(TargetError::Exists(_)))
-            && let Some(dumped) = self.published(&inputs, &path, &options, &bars)?
+            && let Some(dumped) = self.published(&inputs, &path, &loading, &options, &bars)?
         {
             return text::finish(manners, &dumped, &self.how.output);
         }
         let target = target.map_err(Error::from)?;
         // Held from the start: nobody should load for an hour to hear that another run has the place.
         let mut partial = target.begin().map_err(Error::from)?;
-        let staged = stage(&inputs, &path, self.load.restart, &self.load.options(&self.adapters), &bars);
+        let staged = stage(&inputs, &path, self.load.restart, &loading, &bars);
         if staged.as_ref().is_err_and(Error::is_worth_another_try) {
             partial.keep_if_found();
         }
@@ -99,6 +107,7 @@ impl Decode {
         &self,
         inputs: &[Input],
         path: &Path,
+        loading: &LoadOptions,
         options: &ExportOptions,
         bars: &Bars,
     ) -> anyhow::Result<Option<Dumped>> {
@@ -110,7 +119,7 @@ impl Decode {
         // Whatever is wrong with the database, the dump is there and is not to be touched.
         let Ok(Some(dumped)) = is_ours() else { return Ok(None) };
         // Nothing is left to load; only that it was these snapshots is checked.
-        let staging = stage(inputs, path, false, &self.load.options(&self.adapters), bars)?;
+        let staging = stage(inputs, path, false, loading, bars)?;
         finish(&staging, output)?;
         staging.close().map_err(Error::from)?;
         if over {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use ekvsnap::dump::manifest::ManifestError;
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
+use ekvsnap::snapshot::encryption::{EncryptedRow, KeyFileError, SidecarError};
 use ekvsnap::snapshot::{SnapFileError, SnapshotError, TokenError};
 use ekvsnap::staging::StagingError;
 use ekvsnap::verify::{TokenFileError, VerifyError};
@@ -21,7 +22,7 @@ Exit status:
   2    usage: arguments that cannot be meant, a file that is not there
   3    the snapshot is corrupt or truncated, or a row in it is malformed
   4    written by a newer version, or of a kind that this version does not read
-  5    keys are missing
+  5    keys are missing or wrong: not given, not readable, or not those of the snapshot
   6    the target exists, or is in use
   7    verification failed: something was found that should not be so
   8    the operating system failed: no space, unreadable disk
@@ -35,6 +36,7 @@ pub enum Status {
     Usage = 2,
     Corrupt = 3,
     Unsupported = 4,
+    KeysMissing = 5,
     TargetExists = 6,
     Unverified = 7,
     System = 8,
@@ -152,6 +154,7 @@ fn status(error: &anyhow::Error) -> Status {
 
 fn of_library(error: &Error) -> Status {
     match error {
+        Error::KeyFile(error) => of_key_file(error),
         Error::Snapshot(error) => of_snapshot(error),
         Error::MalformedRow { .. } => Status::Corrupt,
         Error::Staging(error) => of_staging(error),
@@ -197,8 +200,27 @@ fn of_token(error: &TokenError) -> Status {
     }
 }
 
+/// A damaged sidecar says nothing of the snapshot, which may be whole: what is missing are its keys.
+fn of_key_file(error: &KeyFileError) -> Status {
+    match error {
+        KeyFileError::Sidecar { what: SidecarError::Newer(_), .. } => Status::Unsupported,
+        _ => Status::KeysMissing,
+    }
+}
+
+fn of_encrypted(row: &EncryptedRow) -> Status {
+    if row.is_of_keys() {
+        Status::KeysMissing
+    } else if row.is_newer() {
+        Status::Unsupported
+    } else {
+        Status::Corrupt
+    }
+}
+
 fn of_snapshot(error: &SnapshotError) -> Status {
     match error {
+        SnapshotError::Encrypted(row) => of_encrypted(row),
         SnapshotError::Corrupt { .. } | SnapshotError::Truncated { .. } => Status::Corrupt,
         SnapshotError::Unsupported { .. } => Status::Unsupported,
         SnapshotError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Status::Usage,
@@ -213,6 +235,7 @@ fn of_snapshot(error: &SnapshotError) -> Status {
 fn of_staging(error: &StagingError) -> Status {
     match error {
         StagingError::Exists(_) | StagingError::Busy { .. } => Status::TargetExists,
+        StagingError::Encrypted(row) => of_encrypted(row),
         StagingError::Newer => Status::Unsupported,
         StagingError::Torn(_) => Status::Corrupt,
         StagingError::NotStaging(_) | StagingError::Incomplete(_) | StagingError::SourceChanged(_) => {

@@ -4,6 +4,7 @@ use std::io;
 
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
+use ekvsnap::snapshot::encryption::{EncryptedRow, KeyFileError, OpenError, SidecarError};
 use ekvsnap::snapshot::{Corruption, SnapshotError};
 use ekvsnap::staging::StagingError;
 
@@ -11,9 +12,14 @@ use ekvsnap::staging::StagingError;
 const GO_ON: &str =
     "the same command, run again, goes on where this one stopped; what comes through a pipe is read anew";
 
+/// For a file that cannot be believed.
+const COPY_AGAIN: &str =
+    "copy the file from its node again, or take another snapshot; a dump of this one would not be whole";
+
 /// For an error of a run.
 pub fn of_library(error: &Error) -> Option<String> {
     let hint = match error {
+        Error::KeyFile(error) => return of_key_file(error),
         Error::Snapshot(error) => return of_snapshot(error),
         Error::Staging(error) => return of_staging(error),
         Error::Target(error) => return of_target(error),
@@ -29,6 +35,40 @@ pub fn of_library(error: &Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
+fn of_key_file(error: &KeyFileError) -> Option<String> {
+    let hint = match error {
+        KeyFileError::WrongKek { .. } => {
+            "--keys and --kek-file have to be of one node: the key-encryption key is the file that it is started with"
+        }
+        KeyFileError::Sidecar { what: SidecarError::Newer(_), .. } => return None,
+        KeyFileError::SidecarLength(_) | KeyFileError::Sidecar { .. } => {
+            "--keys takes a node's keys.json as it is; any node's of the cluster will do, with its key-encryption key"
+        }
+        KeyFileError::SidecarIo { .. } | KeyFileError::Kek { .. } => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// For an encrypted row, in a snapshot or read again from it.
+fn of_encrypted(row: &EncryptedRow) -> Option<String> {
+    let hint = match &row.what {
+        _ if row.footer.is_some() => COPY_AGAIN,
+        OpenError::NoKeys(_) => {
+            "give the node's sidecar with --keys keys.json and its key-encryption key with --kek-file FILE"
+        }
+        OpenError::UnknownKeyId { .. } => {
+            "give --keys a keys.json of this cluster that was copied after the snapshot was taken; any node's will do, \
+             with its key-encryption key as --kek-file"
+        }
+        OpenError::DoesNotOpen { .. } => {
+            "this entry of the sidecar is damaged: give --keys another copy, or another node's with its --kek-file"
+        }
+        OpenError::Version(_) | OpenError::Flags { .. } => return None,
+        _ => COPY_AGAIN,
+    };
+    Some(hint.to_owned())
+}
+
 /// For an error of a snapshot.
 pub fn of_snapshot(error: &SnapshotError) -> Option<String> {
     let hint = match error {
@@ -36,9 +76,8 @@ pub fn of_snapshot(error: &SnapshotError) -> Option<String> {
             "snapshots are the *.fsm files in the folders fsm-snap of a node's data directory; unpack a compressed one \
              and pipe it into -"
         }
-        SnapshotError::Corrupt { .. } | SnapshotError::Truncated { .. } => {
-            "copy the file from its node again, or take another snapshot; a dump of this one would not be whole"
-        }
+        SnapshotError::Corrupt { .. } | SnapshotError::Truncated { .. } => COPY_AGAIN,
+        SnapshotError::Encrypted(row) => return of_encrypted(row),
         SnapshotError::HistoryGone { oldest, .. } => {
             return Some(format!("the earliest moment it can be read at is --as-of {}", oldest.0));
         }
@@ -64,6 +103,7 @@ pub fn of_staging(error: &StagingError) -> Option<String> {
         StagingError::Open { error, .. } if error.kind() == io::ErrorKind::NotFound => {
             "is the path right, and is its directory there?"
         }
+        StagingError::Encrypted(row) => return of_encrypted(row),
         StagingError::Newer => "use the ekvsnap that made it, or load the snapshot again",
         StagingError::Sqlite(error) if is_damaged(error) => "load the snapshot again",
         StagingError::Sqlite(_) => GO_ON,

@@ -15,7 +15,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use serde_json::json;
 
-use super::args::{AdapterArgs, inputs_at};
+use super::args::{AdapterArgs, KeyArgs, inputs_at};
 use super::exit::Status;
 use super::given::Given;
 use super::log::Manners;
@@ -37,6 +37,7 @@ Fields of the object that --json prints:
   adapters          whose rows were read
   sources           a snapshot each: path, header, body, last_commit_ts, crc32c, rows, ...
   classes, rows     rows by class and by what became of them; the classes add up to rows
+  row_states        versioned rows by the state of their value: state, key_id, rows
   families          keys by family and kind
   quarantined_rows  malformed rows
   unfinished_export files that an interrupted export has written, or null
@@ -60,6 +61,9 @@ pub struct Info {
 
     #[command(flatten)]
     adapters: AdapterArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 impl Info {
@@ -87,6 +91,7 @@ impl Info {
         let options = LoadOptions {
             on_error: OnError::Quarantine,
             adapters: self.adapters.names(),
+            keys: self.keys.read()?,
             ..LoadOptions::default()
         };
         load(&inputs, &staging, &options, &Bars::new(manners)?)?;

@@ -7,7 +7,7 @@ use ekvsnap::error::Error;
 use ekvsnap::load::stage;
 use ekvsnap::report::Report;
 
-use super::args::{AdapterArgs, Inputs, LoadArgs};
+use super::args::{AdapterArgs, Inputs, KeyArgs, LoadArgs};
 use super::exit::Status;
 use super::log::Manners;
 use super::progress::Bars;
@@ -40,13 +40,16 @@ pub struct Load {
 
     #[command(flatten)]
     how: LoadArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 impl Load {
     pub fn run(self, manners: &Manners) -> anyhow::Result<Status> {
         let inputs = self.inputs.locate()?;
+        let options = self.how.options(&self.adapters, self.keys.read()?);
         let bars = Bars::new(manners)?;
-        let options = self.how.options(&self.adapters);
         let staging = stage(&inputs, &self.staging, self.how.restart, &options, &bars)?;
         let report = Report::of(&staging)?;
         staging.close().map_err(Error::from)?;

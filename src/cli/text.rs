@@ -107,6 +107,7 @@ pub fn summary(report: &Report) -> String {
         let _ = writeln!(text, "as of     {}", Hlc(as_of));
     }
     describe_rows(&mut text, report);
+    describe_states(&mut text, report);
     describe_keys(&mut text, report);
     text
 }
@@ -157,6 +158,24 @@ fn describe_rows(text: &mut String, report: &Report) {
         }
         text.push('\n');
     }
+}
+
+/// How the values of rows were stored, if any was encrypted.
+fn describe_states(text: &mut String, report: &Report) {
+    let encrypted: Vec<String> = report
+        .encrypted_rows()
+        .map(|(key_id, rows)| format!("{} under key id {key_id}", HumanCount(rows)))
+        .collect();
+    if encrypted.is_empty() {
+        return;
+    }
+    let others = report
+        .row_states
+        .iter()
+        .filter(|state| state.key_id.is_none())
+        .map(|state| format!("{} {}", HumanCount(state.rows), state.state));
+    let all: Vec<String> = encrypted.into_iter().chain(others).collect();
+    let _ = writeln!(text, "encrypted {}", all.join(", "));
 }
 
 fn describe_keys(text: &mut String, report: &Report) {

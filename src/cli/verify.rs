@@ -17,7 +17,7 @@ use ekvsnap::verify::{
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::args::{AdapterArgs, BUNDLE_SIZE, inputs_at, parse_scope, parse_size, threads};
+use super::args::{AdapterArgs, BUNDLE_SIZE, KeyArgs, inputs_at, parse_scope, parse_size, threads};
 use super::exit::{Status, UsageError, leaving_nothing};
 use super::given::Given;
 use super::log::Manners;
@@ -102,6 +102,9 @@ pub struct Verify {
     #[command(flatten)]
     adapters: AdapterArgs,
 
+    #[command(flatten)]
+    keys: KeyArgs,
+
     /// Print one JSON object a line; their shape is said below
     #[arg(long)]
     json: bool,
@@ -114,6 +117,7 @@ impl Verify {
             let path = self.path.display();
             return Err(UsageError(format!("--against and --subset are for dumps; {path} is none")).into());
         }
+        let keys = self.keys.read()?;
         let bars = Bars::new(manners)?;
         let printer = Printer::new(manners, &bars, self.json);
         let mut findings = |finding: Finding| printer.print(&finding);
@@ -127,6 +131,7 @@ impl Verify {
                         scopes: self.scopes,
                         bundle_bytes: self.dynamodb_bundle_size.unwrap_or(BUNDLE_SIZE).as_u64(),
                         threads,
+                        keys,
                     };
                     let inputs = inputs_at(self.against)?;
                     verify_against(&self.path, &inputs, &options, &bars, &mut findings)
@@ -151,7 +156,7 @@ impl Verify {
             Given::Snapshot => {
                 let inputs = inputs_at(vec![self.path])?;
                 of_report(Some(
-                    &verify_snapshot(&inputs, self.adapters.names(), &bars, &mut findings)
+                    &verify_snapshot(&inputs, self.adapters.names(), keys, &bars, &mut findings)
                         .map_err(leaving_nothing)?,
                 ))
             }

@@ -230,6 +230,9 @@ pub struct Decode {
     pub warnings: Counts,
     /// Malformed rows that were set aside.
     pub quarantined_rows: u64,
+    /// Rows whose value was encrypted, by key id. Not written if there are none.
+    #[serde(default, skip_serializing_if = "Counts::is_empty")]
+    pub encrypted_rows: Counts,
     /// How far the bytes of the inputs could be checked.
     pub integrity: Integrity,
     /// Expired keys were left out. Not written if false.
@@ -292,6 +295,13 @@ impl TryFrom<String> for Crc32c {
 /// Names with numbers, a JSON object that keeps the order it was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts(pub Vec<(String, u64)>);
+
+impl Counts {
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

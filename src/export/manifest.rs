@@ -66,6 +66,7 @@ fn decode(report: &Report, options: &ExportOptions, exported: &[(&str, Exported)
         keys: Counts(exported.iter().map(|(adapter, done)| ((*adapter).to_owned(), done.keys)).collect()),
         warnings: Counts(report.warnings.iter().map(|w| (w.kind.to_owned(), w.count)).collect()),
         quarantined_rows: report.quarantined_rows,
+        encrypted_rows: Counts(report.encrypted_rows().map(|(id, rows)| (id.to_string(), rows)).collect()),
         integrity: if verified { Integrity::Crc32cVerified } else { Integrity::NoFooter },
         drop_expired: options.choices.drop_expired,
         sources: if report.sources.len() > 1 {

@@ -6,6 +6,7 @@ mod manifest;
 mod resume;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 
@@ -20,6 +21,7 @@ use crate::family::{ADAPTERS, Choices, Export, ExportError, Exported, named, sna
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::snapshot::Hlc;
+use crate::snapshot::encryption::Keyring;
 use crate::staging::{Kind, LargeValues, Staging, StagingError};
 
 /// How to export.
@@ -39,6 +41,8 @@ pub struct ExportOptions {
     pub wall_time: String,
     /// Threads that write files.
     pub threads: usize,
+    /// The keys for large values that lie encrypted in their snapshot.
+    pub keys: Option<Arc<Keyring>>,
 }
 
 /// What an export wrote.
@@ -80,7 +84,9 @@ pub fn export(
             Ok(dumped)
         }
         Err(error) => {
-            if error.is_worth_another_try() {
+            if error.is_of_keys() {
+                partial.keep_if_found();
+            } else if error.is_worth_another_try() {
                 partial.keep();
             }
             Err(error)
@@ -114,14 +120,18 @@ fn write(
             return Err(Error::NotStaged { staging, adapter });
         }
     }
+    let connection = staging.connection();
+    let large_values = LargeValues::new(connection, options.keys.clone());
+    // Nobody should wait for half a dump to hear of it.
+    for family in options.adapters.iter().filter_map(|adapter| named(adapter)) {
+        large_values.check_keys(family.classes())?;
+    }
     progress.begin(Phase::Export, Some(report.families.iter().map(|family| family.keys).sum()));
 
-    let connection = staging.connection();
     let mut left = begin(staging, partial, options)?;
     connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
     let mut notes = Notes::new(connection)?;
-    let large_values = LargeValues::new(connection);
     let as_of = report.as_of.map(Hlc);
     let mut exported = Vec::new();
     for adapter in ADAPTERS.into_iter().filter(|name| options.adapters.iter().any(|asked| asked == name)) {

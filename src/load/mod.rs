@@ -8,6 +8,7 @@ mod writer;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::malformed::Policy;
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::family::{FAMILIES, Reconcile, snapshot_time};
 use crate::progress::{Phase, Progress};
 use crate::snapshot::Hlc;
+use crate::snapshot::encryption::Keyring;
 use crate::staging::{LargeValues, Staging, StagingError, U64, Warnings, is_empty, remove};
 
 /// How often a run that waits for its input looks whether it should stop.
@@ -55,6 +57,8 @@ pub struct LoadOptions {
     pub adapters: Vec<String>,
     /// Large values go into the database, too, which then needs the snapshots no more.
     pub self_contained: bool,
+    /// The keys for encrypted values. They are never kept: a load that goes on needs them again.
+    pub keys: Option<Arc<Keyring>>,
 }
 
 /// Reads snapshots into the staging database at `path`. If a load of the same snapshots with the same options has
@@ -100,7 +104,9 @@ pub fn stage(
     match load_opened(opened, &staging, options, progress) {
         Ok(()) => Ok(staging),
         Err(error) => {
-            if !resumable || !error.is_worth_another_try() {
+            // Nobody is helped by a database of a run that had no keys from its beginning.
+            let is_begun = || staging.has_progress().unwrap_or(true);
+            if !resumable || !error.is_worth_another_try() || error.is_of_keys() && !is_begun() {
                 drop(staging);
                 remove(path)?;
             }
@@ -178,6 +184,9 @@ fn load_opened(
         if options.self_contained {
             one.reader.hand_on_everything();
         }
+        if let Some(keys) = &options.keys {
+            one.reader.decrypt_with(Arc::clone(keys));
+        }
         writer::load_one(source as i64, one, staging, options, &mut warnings, progress)?;
     }
     progress.end();
@@ -187,7 +196,7 @@ fn load_opened(
 
     progress.begin(Phase::Reconcile, None);
     let policy = Policy { staging, on_error: options.on_error };
-    let large_values = LargeValues::new(connection);
+    let large_values = LargeValues::new(connection, options.keys.clone());
     for family in FAMILIES.iter().filter(|family| is_staged(family.name(), options)) {
         family.reconcile(&mut Reconcile {
             staging,

@@ -3,6 +3,7 @@
 //! file is. Which snapshots, and whether a load may go on, is decided by its neighbours.
 
 use std::fs::File;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 
 use super::malformed::Policy;
@@ -11,9 +12,11 @@ use super::{INTERRUPT_POLL, LoadOptions, is_staged};
 use crate::error::Error;
 use crate::family::{Context, FAMILIES, RowError, Stage};
 use crate::progress::Progress;
+use crate::snapshot::encryption::Keyring;
 use crate::snapshot::{Batch, Class, Closing, Reader, SnapshotError, Tables, is_node_name};
 use crate::staging::{
     Kind, LargeValues, MalformedRow, Staging, U64, Warnings, read_checkpoint, save_checkpoint, save_counts,
+    save_states,
 };
 
 /// Batches on their way between the two threads.
@@ -45,6 +48,7 @@ pub(super) fn load_one(
         return Ok(());
     }
     let mut writer = Writer::new(source, identity.name, staging, options)?;
+    writer.cutover_index = reader.opening().header.and_then(|header| header.cutover_index);
     if let (Input::File(located), Some(checkpoint)) = (input, read_checkpoint(staging.connection(), source)?)
     {
         progress.advance(checkpoint.offset);
@@ -112,6 +116,9 @@ struct Writer<'c> {
     stages: Vec<Box<dyn Stage + 'c>>,
     stage_of: [Option<usize>; Class::ALL.len()],
     policy: Policy<'c>,
+    keys: Option<Arc<Keyring>>,
+    /// Of the header.
+    cutover_index: Option<u64>,
     offset: u64,
     committed: u64,
 }
@@ -126,9 +133,21 @@ impl<'c> Writer<'c> {
             }
             stages.push(family.stage(staging, source)?);
         }
-        let large_values = LargeValues::new(staging.connection());
+        let large_values = LargeValues::new(staging.connection(), options.keys.clone());
         let policy = Policy { staging, on_error: options.on_error };
-        Ok(Self { source, name, staging, large_values, stages, stage_of, policy, offset: 0, committed: 0 })
+        Ok(Self {
+            source,
+            name,
+            staging,
+            large_values,
+            stages,
+            stage_of,
+            policy,
+            keys: options.keys.clone(),
+            cutover_index: None,
+            offset: 0,
+            committed: 0,
+        })
     }
 
     fn take(&mut self, batch: &Batch, warnings: &mut Warnings, progress: &dyn Progress) -> Result<(), Error> {
@@ -138,6 +157,7 @@ impl<'c> Writer<'c> {
         let mut context = Context { source: self.source, large_values: &self.large_values, warnings };
         for row in batch.rows() {
             let Some(stage) = self.stage_of[row.class as usize] else { continue };
+            self.large_values.keep_envelope(self.source, &row)?;
             match self.stages[stage].row(&row, &mut context) {
                 Ok(()) => {}
                 Err(RowError::Staging(error)) => return Err(error.into()),
@@ -184,6 +204,7 @@ impl<'c> Writer<'c> {
         let connection = self.staging.connection();
         save_counts(connection, self.source, &closing.counts)?;
         let tables = |number: fn(&Tables) -> u64| closing.tables.as_ref().map(number).map(u64::cast_signed);
+        save_states(connection, self.source, &closing.states)?;
         connection.execute(
             "UPDATE source SET min_retained_ts = ?, applied_index = ?, oversize_keys = ?, crc32c = ?, bytes = ?, \
              tables = ?, table_bytes = ?, raw_blocks = ?, snappy_blocks = ?, complete = 1 WHERE id = ?",
@@ -206,6 +227,17 @@ impl<'c> Writer<'c> {
              (SELECT payload FROM large_value WHERE source = ?1 AND payload IS NOT NULL)",
             [self.source],
         )?;
+        if let Some(keys) = &self.keys {
+            let (theirs, ours) = (self.cutover_index.unwrap_or(0), keys.raft_cutover_index());
+            if theirs != 0 && theirs != ours {
+                let name = &self.name;
+                let detail = format!("{name}: Raft cutover at index {theirs}, in the sidecar at {ours}");
+                warnings.add(Kind::EncryptionCutoverMismatch, detail);
+            }
+        }
+        let unlisted = &closing.unlisted;
+        let name = |id| format!("{}: key id {id}", self.name);
+        warnings.add_many(Kind::EncryptionKeyNotInSidecar, unlisted.count, unlisted.first.iter().map(name));
         warnings.add_many(Kind::OversizeKey, closing.oversize_keys, [self.name.clone()]);
         if closing.crc32c.is_none() {
             // A node writes the footer with the header, and to every file that it names. An empty file is what is left

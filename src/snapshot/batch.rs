@@ -2,6 +2,7 @@
 //! somebody else works on them. Knows neither where they came from nor what they mean.
 
 use super::checkpoint::Checkpoint;
+use super::encryption::{Envelope, Opening};
 use super::limits::{BATCH_BYTES, BATCH_ROWS};
 use super::namespace::Class;
 use super::versions::Verdict;
@@ -54,6 +55,13 @@ pub enum Place {
     File {
         /// Offset of the payload's first byte, in bytes from the start of the file.
         offset: u64,
+    },
+    /// In the snapshot file, encrypted.
+    Sealed {
+        /// Offset of the ciphertext's first byte, in bytes from the start of the file. Its tag follows it.
+        offset: u64,
+        /// Key and nonce.
+        envelope: Envelope,
     },
     /// In the pieces that came before the row under this number ([`Batch::piece`]). Pieces under a number that no
     /// row names belong to a version that a newer one replaced.
@@ -130,9 +138,10 @@ pub struct Row<'a> {
     pub commit_ts: u64,
     /// What the key's owner stored under it.
     pub payload: Payload<'a>,
-    /// Offset of the payload in the file, in bytes, if it can be read again there.
+    /// Offset of the payload in the file, in bytes, if it can be read again there as it is.
     pub payload_at: Option<u64>,
-    /// The value as stored: version header and payload, cut after the head if the payload is large.
+    /// The value as stored, or as it would have been in clear: version header and payload, cut after the head if the
+    /// payload is large.
     pub raw_value: &'a [u8],
     /// Offset of the row in the file, in bytes.
     pub offset: u64,
@@ -188,7 +197,7 @@ pub(super) struct Stand {
     pub offset: u64,
     /// Commit timestamp (HLC).
     pub commit_ts: u64,
-    /// Offset of the payload, if it can be read again there.
+    /// Offset of the payload, if it can be read again there as it is.
     pub payload_at: Option<u64>,
 }
 
@@ -267,8 +276,13 @@ impl Batch {
         });
     }
 
-    pub(super) fn set_piece(&mut self, number: u64, bytes: &[u8]) {
+    /// Copies a piece of a large payload, as it is or opened. An envelope has more bytes than its value: there may be
+    /// nothing to copy.
+    pub(super) fn set_piece(&mut self, number: u64, bytes: &[u8], opening: Option<&mut Opening>) {
         self.bytes.extend_from_slice(bytes);
-        self.piece = Some(number);
+        if let Some(opening) = opening {
+            opening.take(&mut self.bytes);
+        }
+        self.piece = (!self.bytes.is_empty()).then_some(number);
     }
 }

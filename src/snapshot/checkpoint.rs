@@ -2,6 +2,7 @@
 //! decide about the rows after. Where it is kept is for others to say.
 
 use super::batch::RowCounts;
+use super::encryption::{RowStates, UnlistedKeyIds};
 use super::sst::TableCheckpoint;
 
 /// The state of a reader of an `EKVPBBL1` or `EKVSSTI1` body between two rows. An `EKVMVCC2` body is read from its
@@ -21,9 +22,13 @@ pub struct Checkpoint {
     pub open_keys: Vec<(u64, bool)>,
     /// Rows read.
     pub counts: RowCounts,
+    /// Versioned rows by the state of their value.
+    pub states: RowStates,
+    /// Key ids that writers have used and the sidecar lacks.
+    pub unlisted: UnlistedKeyIds,
     /// Raw keys longer than the node's own restore accepts.
     pub oversize_keys: u64,
-    /// Large payloads handed on in pieces.
+    /// Large payloads that have streamed past, in pieces or only looked at.
     pub payloads: u64,
     /// As far as the file has told (HLC).
     pub min_retained_ts: Option<u64>,

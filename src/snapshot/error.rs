@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::encryption::{EncryptedRow, OpenError};
 use super::hlc::Hlc;
 use super::readable::Readable;
 use super::sst::{SstCorruption, SstUnsupported};
@@ -62,6 +63,9 @@ pub enum SnapshotError {
         /// What it is.
         what: Unsupported,
     },
+    /// An encrypted row cannot be opened.
+    #[error("{0}")]
+    Encrypted(Box<EncryptedRow>),
     /// The read timestamp lies before the oldest retained version.
     #[error(
         "history before {oldest} is gone from {name}: it was asked for at {asked}, \
@@ -215,9 +219,6 @@ pub enum Unsupported {
         /// The bits that should be zero.
         bits: u8,
     },
-    /// An encrypted payload.
-    #[error("the value of row {0} is encrypted, and this version cannot decrypt yet")]
-    Encrypted(String),
 }
 
 /// What is wrong with bytes, before somebody says which file they are of and where they stand.
@@ -229,6 +230,11 @@ pub(super) enum Fault {
     Io(io::Error),
     /// A temporary file cannot be written or read.
     Spool(io::Error),
+    Encrypted {
+        key: String,
+        commit_ts: u64,
+        what: OpenError,
+    },
 }
 
 impl From<Corruption> for Fault {

@@ -4,7 +4,9 @@
 
 use std::io::{self, Read};
 
+use super::encryption::EncryptedRow;
 use super::error::{Corruption, Fault, SnapshotError, Unsupported};
+use super::hlc::Hlc;
 use super::limits::WINDOW_BYTES;
 
 /// A reading window. `peek` makes bytes visible, `consume` moves past them.
@@ -122,6 +124,11 @@ impl Input {
             Fault::Unsupported(what) => self.unsupported(offset, what),
             Fault::Io(source) => SnapshotError::Io { name: self.name.clone(), source },
             Fault::Spool(source) => SnapshotError::Spool { name: self.name.clone(), source },
+            Fault::Encrypted { key, commit_ts, what } => {
+                let (name, commit_ts) = (self.name.clone(), Hlc(commit_ts));
+                let row = EncryptedRow { name, offset, key, commit_ts, what, footer: None };
+                SnapshotError::Encrypted(Box::new(row))
+            }
         }
     }
 

@@ -24,6 +24,9 @@ pub const MAX_MVCC_VALUE_BYTES: u64 = 256 << 20;
 /// Shortest and longest rest of an `EKVTHLC2` header, in bytes (`docs/format/snapshot.md` section 1.1).
 pub const HLC2_BYTES: std::ops::RangeInclusive<u16> = 16..=1024;
 
+/// Longest sidecar with wrapped keys that is read, in bytes: some thousand keys (`docs/format/encryption.md` section 4).
+pub const MAX_SIDECAR_BYTES: u64 = 1 << 20;
+
 /// Payloads longer than this, in bytes, are handed on by reference instead of being copied.
 pub const INLINE_PAYLOAD_BYTES: usize = 32 << 10;
 

@@ -8,6 +8,7 @@
 
 mod batch;
 mod checkpoint;
+pub mod encryption;
 mod error;
 mod header;
 mod hlc;

@@ -10,7 +10,8 @@ use super::limits::{
 };
 use super::namespace::{Class, is_node_local};
 use super::pebble::within;
-use super::reader::{Facts, LargePayload, PendingRow, Step};
+use super::reader::{Facts, LargePayload, Step};
+use super::row::{PendingRow, Streams};
 use super::versions::{ReadAt, Verdict};
 
 const VERSION: u32 = 1;
@@ -149,6 +150,7 @@ impl Keys {
         let payload_at = start + VERSION_BYTES as u64;
         let stand = Stand { offset: start, commit_ts, payload_at: facts.rereadable.then_some(payload_at) };
         self.timestamps.push(commit_ts);
+        facts.states.add(None, mark == 1);
         let visible = self.weigh(read_at, mark == 1, expire_at, stand, facts);
         let local = mark == 0 && is_node_local(&self.key);
         if !visible && !local {
@@ -175,9 +177,11 @@ impl Keys {
                 raw_value: value.clone(),
                 shape: BARE,
                 stand,
+                place: None,
             });
             let part_of = ("version", start);
-            return Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row }));
+            let streams = Box::new(Streams { row, in_pieces: true, length, watch: None });
+            return Ok(Step::Large(LargePayload { number, remaining: length, part_of, streams }));
         }
         if large {
             place = Some((Place::File { offset: payload_at }, length));

@@ -11,8 +11,11 @@ pub enum Operational {
     PendingMinRetainedTs,
     /// `_meta_applied_index`.
     AppliedIndex,
-    /// A row of the registry of encrypting writers.
-    Writer,
+    /// A row of the registry of encrypting writers (`docs/format/encryption.md` section 5).
+    Writer {
+        /// The key that the writer has used.
+        key_id: u32,
+    },
 }
 
 impl Operational {
@@ -26,8 +29,8 @@ impl Operational {
             b"_meta_pending_min_retained_ts" => Some(Self::PendingMinRetainedTs),
             b"_meta_applied_index" => Some(Self::AppliedIndex),
             _ => {
-                let rest = raw_key.strip_prefix(WRITERS)?;
-                (value_bytes == 12 && rest.len() == 4 + 1 + 2 && rest[4] == b'|').then_some(Self::Writer)
+                let &[a, b, c, d, b'|', _, _] = raw_key.strip_prefix(WRITERS)? else { return None };
+                (value_bytes == 12).then_some(Self::Writer { key_id: u32::from_be_bytes([a, b, c, d]) })
             }
         }
     }
@@ -45,7 +48,7 @@ pub struct OperationalFacts {
 impl OperationalFacts {
     /// Takes one row in; `None` if its value is not the le64 that it has to be.
     pub(super) fn take(&mut self, row: Operational, value: &[u8]) -> Option<()> {
-        if row == Operational::Writer {
+        if matches!(row, Operational::Writer { .. }) {
             return Some(());
         }
         let number = u64::from_le_bytes(value.try_into().ok()?);
@@ -53,7 +56,7 @@ impl OperationalFacts {
             // What a manifest said stays (`docs/format/sstable.md` section 1).
             Operational::MinRetainedTs => _ = self.min_retained_ts.get_or_insert(number),
             Operational::AppliedIndex => _ = self.applied_index.get_or_insert(number),
-            Operational::LastCommitTs | Operational::PendingMinRetainedTs | Operational::Writer => {}
+            Operational::LastCommitTs | Operational::PendingMinRetainedTs | Operational::Writer { .. } => {}
         }
         Some(())
     }
@@ -66,7 +69,7 @@ mod tests {
     #[test]
     fn a_writers_row_is_told_from_a_user_key_by_its_exact_shape() {
         let key = [&b"!encryption|writers|"[..], &[0, 0, 0, 1], b"|", &[0, 2]].concat();
-        assert_eq!(Operational::of(&key, 12), Some(Operational::Writer));
+        assert_eq!(Operational::of(&key, 12), Some(Operational::Writer { key_id: 1 }));
         assert_eq!(Operational::of(&key, 13), None);
         assert_eq!(Operational::of(&key[..26], 12), None);
         assert_eq!(Operational::of(b"_meta_applied_index2", 8), None);

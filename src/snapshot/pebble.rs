@@ -80,12 +80,12 @@ impl Rows {
         match judged.map_err(|fault| input.fault(start, fault))? {
             Judged::Done if input.skip((value_start + value_bytes) as u64)? => Ok(Step::Row),
             Judged::Done => Err(input.truncated(start, "row")),
-            Judged::InPieces(row) => {
+            Judged::Streams(streams) => {
                 input.consume(value_start + VERSION_HEADER_BYTES);
-                let length = (value_bytes - VERSION_HEADER_BYTES) as u64;
+                let remaining = (value_bytes - VERSION_HEADER_BYTES) as u64;
                 let number = facts.next_number();
                 let part_of = ("row", start);
-                Ok(Step::Large(LargePayload { number, length, remaining: length, part_of, row: Some(row) }))
+                Ok(Step::Large(LargePayload { number, remaining, part_of, streams }))
             }
         }
     }

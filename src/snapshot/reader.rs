@@ -5,18 +5,20 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::batch::{Batch, Place, RowCounts, Shape, Stand};
+use super::batch::{Batch, Place, RowCounts};
 use super::checkpoint::Checkpoint;
-use super::error::{Corruption, SnapshotError};
+use super::encryption::{Keyring, Opener, RowStates, UnlistedKeyIds};
+use super::error::{Corruption, Fault, SnapshotError};
 use super::header::{BodyFormat, Header, read_body_magic, read_header};
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{BATCH_BYTES, BATCH_READ_BYTES, CHECKPOINT_BYTES};
 use super::mvcc;
-use super::namespace::Class;
 use super::operational::OperationalFacts;
 use super::pebble;
+use super::row::{Streams, Watch};
 use super::sst::{Bundle, SstCorruption, TableCheckpoint, Tables};
 use super::versions::ReadAt;
 
@@ -36,6 +38,10 @@ pub struct Opening {
 pub struct Closing {
     /// Rows read, by class and verdict.
     pub counts: RowCounts,
+    /// Versioned rows by the state of their value.
+    pub states: RowStates,
+    /// Key ids that writers have used and the sidecar lacks; none without a sidecar.
+    pub unlisted: UnlistedKeyIds,
     /// Raw keys longer than the node's own restore accepts.
     pub oversize_keys: u64,
     /// Oldest timestamp at which the file can be read; 0 if it does not say.
@@ -53,10 +59,18 @@ pub struct Closing {
 /// Counters and facts that the bodies add to while they read.
 pub(super) struct Facts {
     pub counts: RowCounts,
+    pub states: RowStates,
+    pub unlisted: UnlistedKeyIds,
     pub oversize_keys: u64,
     pub operational: OperationalFacts,
+    pub opener: Opener,
+    /// Offset and fault of the first encrypted row that is damaged. The file is then read to its end to say of its
+    /// footer, too, but nothing is handed on any more.
+    pub unopened: Option<(u64, Fault)>,
     /// Can the file be read again at an offset? Large payloads are then left where they are.
     pub rereadable: bool,
+    /// Are versions of keys passed over?
+    pub passes_over_versions: bool,
     numbers: u64,
 }
 
@@ -71,30 +85,20 @@ impl Facts {
 pub(super) enum Step {
     /// It moved past a row or a version.
     Row,
-    /// It stands at the first byte of a payload that has to be handed on in pieces.
+    /// It stands at the first byte of a payload that has to stream past.
     Large(LargePayload),
     /// It stands where the footer begins, or at the end.
     End,
 }
 
-/// A large payload on its way out in pieces.
+/// A large payload that streams past.
 pub(super) struct LargePayload {
     pub number: u64,
-    pub length: u64,
     pub remaining: u64,
     /// What ends too early if the payload does, and the offset at which that begins.
     pub part_of: (&'static str, u64),
-    /// The row that follows its last piece, unless the body hands that on later.
-    pub row: Option<PendingRow>,
-}
-
-/// A row that waits for its payload.
-pub(super) struct PendingRow {
-    pub class: Class,
-    pub raw_key: Vec<u8>,
-    pub raw_value: Vec<u8>,
-    pub shape: Shape,
-    pub stand: Stand,
+    /// What is done with it. The row that belongs to it follows its last byte, unless the body hands that on later.
+    pub streams: Box<Streams>,
 }
 
 enum Body {
@@ -160,9 +164,14 @@ impl Reader {
             read_at: ReadAt { as_of: None, last_commit_ts },
             facts: Facts {
                 counts: RowCounts::default(),
+                states: RowStates::default(),
+                unlisted: UnlistedKeyIds::default(),
                 oversize_keys: 0,
                 operational,
+                opener: Opener::default(),
+                unopened: None,
                 rereadable,
+                passes_over_versions: false,
                 numbers: 0,
             },
             large: None,
@@ -176,6 +185,17 @@ impl Reader {
     /// Looks at the store as it was at `as_of`. To be called before the first batch.
     pub fn read_as_of(&mut self, as_of: Hlc) {
         self.read_at.as_of = Some(as_of);
+    }
+
+    /// Opens encrypted values with these keys. To be called before the first batch.
+    pub fn decrypt_with(&mut self, keys: Arc<Keyring>) {
+        self.facts.opener = Opener::new(Some(keys));
+    }
+
+    /// Passes over all versions of keys, for whom only the file as a whole matters: encrypted ones then need no keys.
+    /// To be called before the first batch.
+    pub fn pass_over_versions(&mut self) {
+        self.facts.passes_over_versions = true;
     }
 
     /// Goes on where a reader of the same file stood. To be called before the first batch; only bodies of rows in key
@@ -204,11 +224,19 @@ impl Reader {
             min_retained_ts: checkpoint.min_retained_ts,
             applied_index: checkpoint.applied_index,
         };
-        let Checkpoint { offset, crc32c, counts, oversize_keys, payloads, .. } = checkpoint;
+        let Checkpoint { offset, crc32c, counts, states, unlisted, oversize_keys, payloads, .. } = checkpoint;
         Ok(Self {
             input: Input::resumed(Box::new(source), name, start, crc32c),
             body,
-            facts: Facts { counts, oversize_keys, operational, numbers: payloads, ..self.facts },
+            facts: Facts {
+                counts,
+                states,
+                unlisted,
+                oversize_keys,
+                operational,
+                numbers: payloads,
+                ..self.facts
+            },
             checkpointed: offset,
             ..self
         })
@@ -272,28 +300,50 @@ impl Reader {
             return Ok(false);
         }
         let filled = self.fill_empty(batch);
-        if filled.is_err() {
-            // What follows a bad place must not pass for rows, least of all for a good end.
-            self.failed = true;
-            batch.clear();
+        let last = match (filled, &self.facts.unopened) {
+            (Ok(()), None) => return Ok(true),
+            (Ok(()), Some(_)) if self.closing.is_none() => {
+                batch.clear();
+                return Ok(true);
+            }
+            (last, _) => last,
+        };
+        // What follows a bad place must not pass for rows, least of all for a good end.
+        self.failed = true;
+        self.closing = None;
+        batch.clear();
+        match self.facts.unopened.take() {
+            Some(unopened) => Err(self.unopened(unopened, last)),
+            None => last.map(|()| false),
         }
-        filled.map(|()| true)
+    }
+
+    /// The error for a damaged row, with what is wrong with the footer if that is how the file ended.
+    fn unopened(&self, (offset, fault): (u64, Fault), last: Result<(), SnapshotError>) -> SnapshotError {
+        let mut error = self.input.fault(offset, fault);
+        if let (SnapshotError::Encrypted(row), Err(SnapshotError::Corrupt { what, .. })) = (&mut error, last)
+            && let Corruption::Footer { computed, footer } = what
+        {
+            row.footer = Some([computed, footer]);
+        }
+        error
     }
 
     fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
         self.check_history()?;
         let stop = self.work() + BATCH_READ_BYTES;
         while !batch.is_full() && self.work() < stop {
-            if let Some(large) = self.large.take() {
+            if let Some(mut large) = self.large.take() {
                 if large.remaining > 0 {
-                    self.piece(large, batch)?;
+                    self.piece(&mut large, batch)?;
+                    self.large = Some(large);
+                    // An envelope has bytes of which nothing is handed on.
+                    if batch.is_empty() {
+                        continue;
+                    }
                     break;
                 }
-                if let Some(row) = large.row {
-                    let place = Place::Pieces { number: large.number };
-                    let large = Some((place, large.length));
-                    batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, large, row.stand);
-                }
+                self.end_stream(large, batch);
                 // The next row may be of this kind again: then this is the moment at which a checkpoint can be left.
                 if self.is_checkpoint_due() {
                     break;
@@ -308,12 +358,18 @@ impl Reader {
             };
             match step {
                 Step::Row => {}
-                Step::Large(large) => {
+                Step::Large(large) if large.streams.in_pieces => {
                     self.large = Some(large);
                     // Its pieces need a batch of their own.
                     if !batch.is_empty() {
                         break;
                     }
+                }
+                Step::Large(mut large) => {
+                    while large.remaining > 0 {
+                        self.piece(&mut large, batch)?;
+                    }
+                    self.end_stream(large, batch);
                 }
                 Step::End => {
                     self.close()?;
@@ -323,7 +379,7 @@ impl Reader {
         }
         // A resumed reader passes over some of the file again.
         batch.offset = self.position().max(self.checkpointed);
-        if self.is_checkpoint_due() {
+        if self.is_checkpoint_due() && self.facts.unopened.is_none() {
             batch.checkpoint = self.checkpoint().map(Box::new);
         }
         Ok(())
@@ -349,6 +405,8 @@ impl Reader {
             last_key: judge.versions().last().to_vec(),
             open_keys: judge.versions().open_keys(),
             counts: self.facts.counts.clone(),
+            states: self.facts.states.clone(),
+            unlisted: self.facts.unlisted.clone(),
             oversize_keys: self.facts.oversize_keys,
             payloads: self.facts.numbers,
             min_retained_ts: self.facts.operational.min_retained_ts,
@@ -376,7 +434,8 @@ impl Reader {
         }
     }
 
-    fn piece(&mut self, mut large: LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
+    /// Lets the next bytes of a payload pass, into the batch if they are wanted there.
+    fn piece(&mut self, large: &mut LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
         let shown = match &mut self.body {
             Body::Sst(bundle) => bundle.piece(&self.input, large.remaining)?,
             _ => self.input.peek(1)?,
@@ -386,13 +445,30 @@ impl Reader {
             let (inside, offset) = large.part_of;
             return Err(self.input.truncated(offset, inside));
         }
-        batch.set_piece(large.number, &shown[..bytes]);
+        let opening = large.streams.watch.as_mut().map(|watch| &mut *watch.opening);
+        if large.streams.in_pieces {
+            batch.set_piece(large.number, &shown[..bytes], opening);
+        } else if let Some(opening) = opening {
+            opening.look(&shown[..bytes]);
+        }
         if !matches!(self.body, Body::Sst(_)) {
             self.input.consume(bytes);
         }
         large.remaining -= bytes as u64;
-        self.large = Some(large);
         Ok(())
+    }
+
+    /// The last byte of a payload has passed: its row follows if it is what it says.
+    fn end_stream(&mut self, large: LargePayload, batch: &mut Batch) {
+        let Streams { row, length, watch, .. } = *large.streams;
+        if let Some(Err(fault)) = watch.map(Watch::finish) {
+            self.facts.unopened.get_or_insert((large.part_of.1, fault));
+            return;
+        }
+        if let Some(row) = row {
+            let place = row.place.unwrap_or(Place::Pieces { number: large.number });
+            batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, Some((place, length)), row.stand);
+        }
     }
 
     /// Verifies what stands after the last row: nothing, or the footer.
@@ -420,6 +496,8 @@ impl Reader {
         self.check_history()?;
         self.closing = Some(Closing {
             counts: self.facts.counts.clone(),
+            states: self.facts.states.clone(),
+            unlisted: self.facts.unlisted.clone(),
             oversize_keys: self.facts.oversize_keys,
             min_retained_ts: self.min_retained_ts(),
             applied_index: self.facts.operational.applied_index,

@@ -4,28 +4,30 @@
 
 use super::batch::{Batch, Place, Shape, Stand};
 use super::checkpoint::Checkpoint;
+use super::encryption::{
+    BegunValue, ENCRYPTED, ENVELOPE_BYTES, OVERHEAD_BYTES, OpenError, Opener, Opening, VALUE_HEADER_BYTES,
+};
 use super::error::{Corruption, Fault, Unsupported, readable};
 use super::limits::{INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES, RESTORABLE_KEY_BYTES};
 use super::namespace::{Class, is_node_local};
 use super::operational::Operational;
-use super::reader::{Facts, PendingRow};
+use super::reader::Facts;
 use super::versions::{ReadAt, TIMESTAMP_BYTES, Verdict, Versions};
 
 /// Flag byte and `expire_at` before every payload.
-pub(super) const VERSION_HEADER_BYTES: usize = 9;
+pub(super) const VERSION_HEADER_BYTES: usize = VALUE_HEADER_BYTES;
 const TOMBSTONE: u8 = 0b001;
-const ENCRYPTED: u8 = 0b010;
 const RESERVED: u8 = !(TOMBSTONE | ENCRYPTED);
 
 /// How many bytes of a stored value of this length a body has to show: all of it, or version header and head of a
-/// large payload.
+/// payload that is large even if it is an envelope.
 #[inline]
 pub(super) fn shown_bytes(value_bytes: usize) -> usize {
-    if is_large(value_bytes) { VERSION_HEADER_BYTES + LARGE_HEAD_BYTES } else { value_bytes }
-}
-
-fn is_large(value_bytes: usize) -> bool {
-    value_bytes.saturating_sub(VERSION_HEADER_BYTES) > INLINE_PAYLOAD_BYTES
+    if value_bytes > VERSION_HEADER_BYTES + OVERHEAD_BYTES + INLINE_PAYLOAD_BYTES {
+        VERSION_HEADER_BYTES + ENVELOPE_BYTES + LARGE_HEAD_BYTES
+    } else {
+        value_bytes
+    }
 }
 
 /// A row as its body shows it.
@@ -46,8 +48,49 @@ pub(super) struct Framed<'a> {
 pub(super) enum Judged {
     /// Nothing: the body goes on after it.
     Done,
-    /// Its payload goes out in pieces, from the end of the version header on, and then the row.
-    InPieces(PendingRow),
+    /// Its payload streams past first, from the end of the version header on.
+    Streams(Box<Streams>),
+}
+
+/// A row that waits for its payload.
+pub(super) struct PendingRow {
+    pub class: Class,
+    pub raw_key: Vec<u8>,
+    pub raw_value: Vec<u8>,
+    pub shape: Shape,
+    pub stand: Stand,
+    /// Where its payload can be read again, if it is not handed on in pieces.
+    pub place: Option<Place>,
+}
+
+/// A payload that has to stream past before the body goes on.
+pub(super) struct Streams {
+    /// Goes into the batch after it.
+    pub row: Option<PendingRow>,
+    /// Is it handed on in pieces, or only looked at?
+    pub in_pieces: bool,
+    /// Length in bytes of what is handed on.
+    pub length: u64,
+    /// Sees every byte of it.
+    pub watch: Option<Watch>,
+}
+
+/// Looks at a payload that streams past, for the row that it belongs to.
+pub(super) struct Watch {
+    pub opening: Box<Opening>,
+    key: String,
+    commit_ts: u64,
+}
+
+impl Watch {
+    /// The end of the payload.
+    ///
+    /// # Errors
+    /// The row is not what it says.
+    pub fn finish(self) -> Result<(), Fault> {
+        let Self { opening, key, commit_ts } = self;
+        opening.finish().map_err(|what| Fault::Encrypted { key, commit_ts, what })
+    }
 }
 
 /// What the rows so far decide about the next one.
@@ -92,7 +135,15 @@ impl Judge {
                 let (key, length) = (readable(raw_key), value_bytes as u64);
                 return Err(Corruption::OperationalValue { key, length }.into());
             };
+            if let (Operational::Writer { key_id }, Some(keys)) = (row, facts.opener.keys())
+                && !keys.lists(key_id)
+            {
+                facts.unlisted.add(key_id);
+            }
             facts.counts.add(Class::Operational, Verdict::Visible);
+            return Ok(Judged::Done);
+        }
+        if facts.passes_over_versions {
             return Ok(Judged::Done);
         }
         let Some((user_key, &suffix)) = raw_key.split_last_chunk::<TIMESTAMP_BYTES>() else {
@@ -107,34 +158,113 @@ impl Judge {
             let (key, bits) = (readable(raw_key), flags & RESERVED);
             return Err(Unsupported::Flags { key, bits }.into());
         }
-        // Whatever its verdict would be: until the envelope has been opened, its expiry and tombstone bit are not
-        // to be believed (`docs/format/encryption.md` section 6).
-        if flags & ENCRYPTED != 0 {
-            return Err(Unsupported::Encrypted(readable(user_key)).into());
-        }
-        let class = Class::of(user_key);
         let commit_ts = !u64::from_be_bytes(suffix);
+        let payload_bytes = (value_bytes - VERSION_HEADER_BYTES) as u64;
+        // Whatever its verdict would be: until the envelope has been opened, its expiry and tombstone bit are not
+        // to be believed (`docs/format/encryption.md` section 6). Where the payload has yet to stream past, they are
+        // for the moment: if its tag does not match, nothing of this file is.
+        let opened = if flags & ENCRYPTED != 0 {
+            open(&mut facts.opener, raw_key, value, payload_bytes, value_at)
+        } else {
+            look(&mut facts.opener, raw_key, value, payload_bytes, value_at)
+        };
+        let Value { value, length, key_id, place, opening } = match opened {
+            Ok(opened) => opened,
+            Err(what) => {
+                let no_keys = matches!(what, OpenError::NoKeys(_));
+                let fault = Fault::Encrypted { key: readable(user_key), commit_ts, what };
+                // Anything else can come of a damaged byte, about which the footer knows more.
+                if no_keys {
+                    return Err(fault);
+                }
+                facts.unopened.get_or_insert((offset, fault));
+                return Ok(Judged::Done);
+            }
+        };
+        let class = Class::of(user_key);
         let tombstone = flags & TOMBSTONE != 0;
         let expire_at = u64::from_le_bytes(expire_at);
         let verdict = self.versions.judge(user_key.len(), commit_ts, tombstone, expire_at, read_at);
         facts.counts.add(class, verdict);
-        if verdict != Verdict::Visible && (tombstone || !is_node_local(user_key)) {
-            return Ok(Judged::Done);
-        }
+        facts.states.add(key_id, tombstone);
+        let is_wanted = verdict == Verdict::Visible || !tombstone && is_node_local(user_key);
+        let is_large = length > INLINE_PAYLOAD_BYTES as u64;
         let shape = Shape { suffix: TIMESTAMP_BYTES as u8, header: VERSION_HEADER_BYTES as u8 };
-        let payload_at = value_at.map(|at| at + VERSION_HEADER_BYTES as u64);
-        let stand = Stand { offset, commit_ts, payload_at };
-        let large = match (is_large(value_bytes), payload_at) {
-            (false, _) => None,
-            (true, Some(offset)) => {
-                Some((Place::File { offset }, (value_bytes - VERSION_HEADER_BYTES) as u64))
-            }
-            (true, None) => {
-                let (raw_key, raw_value) = (raw_key.to_vec(), value.to_vec());
-                return Ok(Judged::InPieces(PendingRow { class, raw_key, raw_value, shape, stand }));
-            }
+        let payload_at = match place {
+            Some(Place::File { offset }) => Some(offset),
+            _ => None,
         };
-        batch.push(class, raw_key, value, shape, large, stand);
+        let stand = Stand { offset, commit_ts, payload_at };
+        let in_pieces = is_wanted && is_large && place.is_none();
+        if opening.is_some() || in_pieces {
+            let row = is_wanted.then(|| {
+                let (raw_key, raw_value) = (raw_key.to_vec(), value.to_vec());
+                PendingRow { class, raw_key, raw_value, shape, stand, place }
+            });
+            let watch = opening.map(|opening| Watch { opening, key: readable(user_key), commit_ts });
+            return Ok(Judged::Streams(Box::new(Streams { row, in_pieces, length, watch })));
+        }
+        if is_wanted {
+            let large = place.filter(|_| is_large).map(|place| (place, length));
+            batch.push(class, raw_key, value, shape, large, stand);
+        }
         Ok(Judged::Done)
     }
+}
+
+/// A value as it stands in clear, or will once its payload has streamed past.
+struct Value<'a> {
+    /// Version header and payload, cut after the head if the payload is large.
+    value: &'a [u8],
+    /// Length of the payload in bytes.
+    length: u64,
+    /// Under which key it was encrypted.
+    key_id: Option<u32>,
+    /// Where it can be read again.
+    place: Option<Place>,
+    /// Has to see the payload.
+    opening: Option<Box<Opening>>,
+}
+
+/// Opens an encrypted value, or begins to.
+fn open<'a>(
+    opener: &'a mut Opener,
+    raw_key: &[u8],
+    value: &[u8],
+    payload_bytes: u64,
+    value_at: Option<u64>,
+) -> Result<Value<'a>, OpenError> {
+    if payload_bytes <= (OVERHEAD_BYTES + INLINE_PAYLOAD_BYTES) as u64 {
+        let (key_id, value) = opener.open(raw_key, value)?;
+        let length = (value.len() - VERSION_HEADER_BYTES) as u64;
+        return Ok(Value { value, length, key_id: Some(key_id), place: None, opening: None });
+    }
+    let BegunValue { opening, envelope, clear_head, clear_bytes } =
+        opener.begin(raw_key, value, payload_bytes)?;
+    let place = value_at
+        .map(|at| Place::Sealed { offset: at + (VERSION_HEADER_BYTES + ENVELOPE_BYTES) as u64, envelope });
+    let key_id = Some(envelope.key_id);
+    Ok(Value { value: clear_head, length: clear_bytes, key_id, place, opening: Some(opening) })
+}
+
+/// Looks whether a clear value is one.
+#[inline]
+fn look<'a>(
+    opener: &mut Opener,
+    raw_key: &[u8],
+    value: &'a [u8],
+    payload_bytes: u64,
+    value_at: Option<u64>,
+) -> Result<Value<'a>, OpenError> {
+    let is_large = payload_bytes > INLINE_PAYLOAD_BYTES as u64;
+    let head = if is_large { VERSION_HEADER_BYTES + LARGE_HEAD_BYTES } else { value.len() };
+    let opening = if value.len() as u64 == VERSION_HEADER_BYTES as u64 + payload_bytes {
+        opener.check_clear(raw_key, value)?;
+        None
+    } else {
+        opener.watch_clear(raw_key, value, payload_bytes)
+    };
+    let place = value_at.map(|at| Place::File { offset: at + VERSION_HEADER_BYTES as u64 });
+    let value = value.get(..head).unwrap_or(value);
+    Ok(Value { value, length: payload_bytes, key_id: None, place, opening })
 }

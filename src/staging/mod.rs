@@ -15,6 +15,7 @@
 mod cell;
 mod checkpoint;
 mod durability;
+mod envelopes;
 mod insert;
 mod quarantine;
 mod schema;
@@ -30,8 +31,10 @@ use std::time::Duration;
 use rusqlite::types::{FromSql, ToSql};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use crate::snapshot::encryption::EncryptedRow;
+
 pub use cell::{Cell, U64, is_printable, is_text};
-pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts};
+pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts, save_states};
 pub use durability::Boot;
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
 pub use quarantine::{MalformedRow, quarantine};
@@ -92,6 +95,9 @@ pub enum StagingError {
     /// A value too long for a row could not be read again.
     #[error("cannot read a large value again")]
     LargeValue(#[source] io::Error),
+    /// An encrypted value that lies in a snapshot cannot be opened.
+    #[error("{0}")]
+    Encrypted(Box<EncryptedRow>),
     /// A snapshot that large values lie in cannot be opened any more.
     #[error("large values lie in the snapshot {}, which cannot be opened any more", path.display())]
     SourceGone {
@@ -224,6 +230,15 @@ impl Staging {
             .query_row("SELECT value FROM run WHERE name = ?", [name], |row| row.get(0))
             .optional()?
             .flatten())
+    }
+
+    /// Is there anything in it that another run can go on with?
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn has_progress(&self) -> Result<bool, StagingError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM checkpoint) OR EXISTS (SELECT 1 FROM source WHERE complete)";
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
     /// Everything is on disk and the file is closed.

@@ -1,5 +1,6 @@
 //! Values too long to be copied with their rows: where they lie, and reading them again in constant memory.
-//! Bytes of a snapshot file stay there; those of standard input are kept in pieces. Knows no family.
+//! Bytes of a snapshot file stay there; those of standard input are kept in pieces. Opening encrypted ones is left to
+//! `envelopes`. Knows no family.
 
 use std::cell::{Cell as Slot, RefCell};
 use std::collections::HashMap;
@@ -15,7 +16,9 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::StagingError;
-use crate::snapshot::{Piece, Place};
+use super::envelopes::{Envelopes, SealedFile};
+use crate::snapshot::encryption::Keyring;
+use crate::snapshot::{Class, Piece, Place, Row};
 
 /// Bytes of the beginning and of the end of a file by which it is recognised.
 const FINGERPRINT_BYTES: u64 = 64 << 10;
@@ -31,17 +34,19 @@ pub struct Extent {
     pub start: u64,
     /// Number of bytes.
     pub length: u64,
+    /// Where in the file the encrypted value begins that this is, or is part of; `None` if it is in clear.
+    pub sealed: Option<u64>,
 }
 
 impl Extent {
     /// The bytes of a large payload.
     pub fn of(source: i64, place: Place, length: u64) -> Self {
-        match place {
-            Place::File { offset } => Self { source, payload: None, start: offset, length },
-            Place::Pieces { number } => {
-                Self { source, payload: Some(number.cast_signed()), start: 0, length }
-            }
-        }
+        let (payload, start, sealed) = match place {
+            Place::File { offset } => (None, offset, None),
+            Place::Sealed { offset, .. } => (None, offset, Some(offset)),
+            Place::Pieces { number } => (Some(number.cast_signed()), 0, None),
+        };
+        Self { source, payload, start, length, sealed }
     }
 
     /// Part of it: `length` bytes from `start` on, as far as it reaches.
@@ -56,14 +61,32 @@ impl Extent {
 pub struct LargeValues<'c> {
     connection: &'c Connection,
     files: RefCell<HashMap<i64, Arc<File>>>,
+    envelopes: Envelopes<'c>,
     /// The payload whose pieces are coming in, and how many of its bytes have come.
     incoming: Slot<(i64, u64, u64)>,
 }
 
 impl<'c> LargeValues<'c> {
-    /// The large values of a database.
-    pub fn new(connection: &'c Connection) -> Self {
-        Self { connection, files: RefCell::default(), incoming: Slot::new((-1, 0, 0)) }
+    /// The large values of a database, and the keys for those that are encrypted.
+    pub fn new(connection: &'c Connection, keys: Option<Arc<Keyring>>) -> Self {
+        let envelopes = Envelopes::new(connection, keys);
+        Self { connection, files: RefCell::default(), envelopes, incoming: Slot::new((-1, 0, 0)) }
+    }
+
+    /// Keeps what it takes to open the large value of a row again, if that is encrypted.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    pub fn keep_envelope(&self, source: i64, row: &Row<'_>) -> Result<(), StagingError> {
+        self.envelopes.keep(source, row)
+    }
+
+    /// Are the keys there that the encrypted values of these classes need?
+    ///
+    /// # Errors
+    /// A value that they do not open; whatever SQLite says.
+    pub fn check_keys(&self, classes: &[Class]) -> Result<(), StagingError> {
+        classes.iter().try_for_each(|class| self.envelopes.check_keys(*class))
     }
 
     /// Keeps a piece of a payload whose source cannot be read twice.
@@ -89,10 +112,18 @@ impl<'c> LargeValues<'c> {
     /// # Errors
     /// Whatever SQLite says.
     pub fn save(&self, extent: Extent) -> Result<i64, StagingError> {
-        let Extent { source, payload, start, length } = extent;
+        let Extent { source, payload, start, length, sealed } = extent;
         self.connection
-            .prepare_cached("INSERT INTO large_value (source, payload, start, length) VALUES (?, ?, ?, ?)")?
-            .execute((source, payload, start.cast_signed(), length.cast_signed()))?;
+            .prepare_cached(
+                "INSERT INTO large_value (source, payload, start, length, envelope) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute((
+                source,
+                payload,
+                start.cast_signed(),
+                length.cast_signed(),
+                sealed.map(u64::cast_signed),
+            ))?;
         Ok(self.connection.last_insert_rowid())
     }
 
@@ -103,24 +134,31 @@ impl<'c> LargeValues<'c> {
     pub fn find(&self, id: i64) -> Result<Extent, StagingError> {
         Ok(self
             .connection
-            .prepare_cached("SELECT source, payload, start, length FROM large_value WHERE id = ?")?
+            .prepare_cached("SELECT source, payload, start, length, envelope FROM large_value WHERE id = ?")?
             .query_row([id], |row| {
                 Ok(Extent {
                     source: row.get(0)?,
                     payload: row.get(1)?,
                     start: row.get::<_, i64>(2)?.cast_unsigned(),
                     length: row.get::<_, i64>(3)?.cast_unsigned(),
+                    sealed: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
                 })
             })?)
     }
 
-    /// Opens an extent for reading.
+    /// Opens an extent for reading. The tag of an encrypted value is compared before the first byte of it is read.
     ///
     /// # Errors
-    /// The snapshot is gone or has changed since it was loaded.
+    /// The snapshot is gone or has changed since it was loaded; a key is missing; the tag does not match.
     pub fn open(&self, extent: Extent) -> Result<LargeReader<'c>, StagingError> {
         let bytes = match extent.payload {
-            None => Bytes::File(self.file(extent.source)?),
+            None => match extent.sealed {
+                None => Bytes::File(self.file(extent.source)?),
+                Some(at) => {
+                    let file = self.file(extent.source)?;
+                    Bytes::Sealed(Box::new(self.envelopes.open(file, extent.source, at)?))
+                }
+            },
             Some(payload) => {
                 Bytes::Pieces { payload, connection: self.connection, piece: Vec::new(), start: 0 }
             }
@@ -128,12 +166,13 @@ impl<'c> LargeValues<'c> {
         Ok(LargeReader { extent, position: 0, bytes })
     }
 
-    /// The snapshot that an extent lies in; `None` if it is kept in pieces.
+    /// The snapshot that an extent lies in as it is; `None` if it is kept in pieces, or encrypted there.
     ///
     /// # Errors
     /// The snapshot is gone or has changed since it was loaded.
     pub fn snapshot(&self, extent: Extent) -> Result<Option<Arc<File>>, StagingError> {
-        if extent.payload.is_some() { Ok(None) } else { self.file(extent.source).map(Some) }
+        let is_there = extent.payload.is_none() && extent.sealed.is_none();
+        if is_there { self.file(extent.source).map(Some) } else { Ok(None) }
     }
 
     /// The snapshot that was loaded as this source.
@@ -196,6 +235,7 @@ pub struct LargeReader<'c> {
 
 enum Bytes<'c> {
     File(Arc<File>),
+    Sealed(Box<SealedFile>),
     Pieces { payload: i64, connection: &'c Connection, piece: Vec<u8>, start: u64 },
 }
 
@@ -206,6 +246,7 @@ impl Read for LargeReader<'_> {
         let at = self.extent.start + self.position;
         let count = match &mut self.bytes {
             Bytes::File(file) => file.read_at(&mut out[..wanted], at)?,
+            Bytes::Sealed(file) => file.read_at(&mut out[..wanted], at)?,
             Bytes::Pieces { payload, connection, piece, start } => {
                 if at < *start || at >= *start + piece.len() as u64 {
                     (*start, *piece) = piece_at(connection, self.extent.source, *payload, at)?;

@@ -51,6 +51,10 @@ kinds! {
     FooterMissing = "footer_missing", incomplete;
     /// Row keys longer than the node's own restore accepts.
     OversizeKey = "oversize_key";
+    /// The file was switched to encrypted Raft entries at another index than the sidecar says: they may not belong together.
+    EncryptionCutoverMismatch = "encryption_cutover_mismatch";
+    /// Key ids that nodes had used when the snapshot was taken and the sidecar lacks: it is older than the file. Rows that need one would have been refused.
+    EncryptionKeyNotInSidecar = "encryption_key_not_in_sidecar";
     /// Malformed rows, kept in the table quarantine and left out of the dump.
     QuarantinedRow = "quarantined_row", incomplete;
     /// One row key is visible in two of the files; the first file counts.

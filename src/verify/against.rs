@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Rows;
 use serde_json::Value;
@@ -20,6 +21,7 @@ use crate::family::{ADAPTERS, Choices, DynamoDbLayout};
 use crate::load::{AsOf, Input, LoadOptions, OnError, load};
 use crate::progress::Progress;
 use crate::snapshot::Hlc;
+use crate::snapshot::encryption::Keyring;
 use crate::staging::Staging;
 
 /// What a manifest does not say of the decode that made the dump.
@@ -31,6 +33,8 @@ pub struct AgainstOptions {
     pub bundle_bytes: u64,
     /// Threads that write files.
     pub threads: usize,
+    /// The keys for encrypted values.
+    pub keys: Option<Arc<Keyring>>,
 }
 
 /// Fields of the manifest that depend on how and where it was made.
@@ -99,6 +103,7 @@ fn options_of(manifest: &Manifest, options: &AgainstOptions) -> (LoadOptions, Ex
         on_error: OnError::Quarantine,
         adapters: adapters.clone(),
         self_contained: false,
+        keys: options.keys.clone(),
     };
     let export = ExportOptions {
         adapters,
@@ -116,6 +121,7 @@ fn options_of(manifest: &Manifest, options: &AgainstOptions) -> (LoadOptions, Ex
         elastickv_version: manifest.elastickv_version.clone(),
         wall_time: manifest.wall_time_iso.clone(),
         threads: options.threads,
+        keys: options.keys.clone(),
     };
     (load, export)
 }

@@ -1,6 +1,7 @@
 //! A snapshot, read to its end the way a load reads it: its checksums, every row of it, what is odd about the whole.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::finding::{Finding, Kind};
 use super::{Findings, VerifyError};
@@ -9,6 +10,7 @@ use crate::load::{Input, LoadOptions, OnError, load};
 use crate::progress::Progress;
 use crate::report::{Report, WarningReport};
 use crate::snapshot::SnapshotError;
+use crate::snapshot::encryption::Keyring;
 use crate::staging::{self, Staging};
 
 /// Reads snapshots into a temporary staging database in TMPDIR, and says what is wrong with them. What was read by the
@@ -19,12 +21,13 @@ use crate::staging::{self, Staging};
 pub fn verify_snapshot(
     inputs: &[Input],
     adapters: Vec<String>,
+    keys: Option<Arc<Keyring>>,
     progress: &dyn Progress,
     findings: &mut Findings<'_>,
 ) -> Result<Report, Error> {
     let folder = temporary_folder()?;
     let staging = Staging::create(&folder.path().join("verify.db"))?;
-    let options = LoadOptions { on_error: OnError::Quarantine, adapters, ..LoadOptions::default() };
+    let options = LoadOptions { on_error: OnError::Quarantine, adapters, keys, ..LoadOptions::default() };
     let fault = match load(inputs, &staging, &options, progress) {
         Ok(()) => None,
         Err(Error::Snapshot(error)) => Some(broken(error)?),
@@ -60,6 +63,9 @@ pub fn broken(error: SnapshotError) -> Result<Finding, Error> {
         SnapshotError::Truncated { name, offset, end, inside } => {
             let detail = format!("it ends at byte {end}, inside the {inside} that begins here");
             Ok(Finding::new(Kind::SnapshotTruncated, name.as_bytes(), detail).at(offset))
+        }
+        SnapshotError::Encrypted(row) if !row.is_of_keys() && !row.is_newer() => {
+            Ok(Finding::new(Kind::SnapshotCorrupt, row.name.as_bytes(), row.to_string()).at(row.offset))
         }
         error => Err(error.into()),
     }

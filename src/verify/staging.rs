@@ -181,7 +181,7 @@ fn counters(
 /// The snapshots, which an export needs if large values lie in them.
 fn sources(staging: &Staging, findings: &mut Findings<'_>) -> Result<(), Error> {
     let connection = staging.connection();
-    let large_values = LargeValues::new(connection);
+    let large_values = LargeValues::new(connection, None);
     let mut query = connection.prepare(
         "SELECT id, path, EXISTS (SELECT 1 FROM large_value WHERE source = s.id AND payload IS NULL) \
          FROM source s WHERE absolute_path IS NOT NULL ORDER BY id",

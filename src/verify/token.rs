@@ -112,6 +112,7 @@ impl SnapshotIdentity {
         }
         progress.begin(Phase::Load, metadata.is_file().then_some(metadata.len()));
         let mut reader = Reader::open(Box::new(file), name, metadata.is_file())?;
+        reader.pass_over_versions();
         let (mut batch, mut offset) = (Batch::default(), 0);
         while reader.fill(&mut batch)? {
             if progress.is_interrupted() {

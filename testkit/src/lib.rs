@@ -16,6 +16,7 @@
 //! | [`mvcc_writer`] | `EKVMVCC2` files |
 //! | [`sst_writer`] | `EKVSSTI1` bodies, also spoilt ones whose sums fit |
 //! | [`bundled`] | bundles with the rows of `EKVPBBL1` files, which [`split`] takes apart |
+//! | [`encryption`] | encrypted values, sidecars, whole files encrypted |
 //! | [`redis_rows`], [`dynamodb_rows`], [`s3_rows`], [`sqs_rows`], [`txn_rows`] | keys and values of single rows |
 //! | [`protobuf`] | the few wire types that Redis values need |
 //! | [`snap_file`] | the file by which a Raft log refers to a snapshot |
@@ -27,6 +28,7 @@
 pub mod bundled;
 pub mod container;
 pub mod dynamodb_rows;
+pub mod encryption;
 pub mod floor;
 pub mod mvcc_writer;
 pub mod oracle;

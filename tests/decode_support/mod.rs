@@ -52,6 +52,7 @@ pub fn export_options(threads: usize) -> ExportOptions {
         elastickv_version: String::new(),
         wall_time: WALL_TIME.to_owned(),
         threads,
+        keys: None,
     }
 }
 
@@ -75,7 +76,8 @@ pub fn decode(
     let staging = Staging::create(&database)?;
     load(inputs, &staging, options, &Silent)?;
     let target = Target::new(&folder.join("dump"), true, &[])?;
-    export(&staging, target.begin()?, &export_options(threads), &Silent)
+    let how = ExportOptions { keys: options.keys.clone(), ..export_options(threads) };
+    export(&staging, target.begin()?, &how, &Silent)
 }
 
 /// The files of a tree by path, CHECKSUMS and MANIFEST included.

@@ -1,7 +1,7 @@
 //! Rows in, a dump and what was said about it out: writes snapshots with the testkit, loads and exports them
 //! through the library, and reads the tree back. Holds what every run must keep: a snapshot that comes through a
-//! pipe, whose large values are kept in pieces, gives the same dump and the same warnings as the file, and the views
-//! over all families say what the report and the warnings say.
+//! pipe, whose large values are kept in pieces, and one whose values are encrypted, give the same dump and the same
+//! warnings as the file, and the views over all families say what the report and the warnings say.
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "this is test code")]
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use ekvsnap::dump::target::Target;
@@ -26,8 +27,10 @@ use ekvsnap::family::{Choices, DynamoDbLayout};
 use ekvsnap::load::{AsOf, Input, LoadOptions, OnError, load};
 use ekvsnap::progress::Silent;
 use ekvsnap::report::Report;
+use ekvsnap::snapshot::encryption::Keyring;
 use ekvsnap::snapshot::{Hlc, Located};
 use ekvsnap::staging::Staging;
+use ekvsnap_testkit::encryption::{KeyFiles, encrypt};
 use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::version::Version;
 use rusqlite::Connection;
@@ -110,6 +113,8 @@ pub struct Dump {
 pub enum Through {
     File,
     Pipe,
+    /// A file in which all values but every seventh are encrypted, under keys in turns.
+    Encrypted,
 }
 
 /// A snapshot of these rows.
@@ -140,27 +145,46 @@ pub fn refusal(rows: &[Row]) -> Error {
     }
 }
 
-/// Decodes snapshots from files and once more through pipes.
+/// Decodes snapshots from files, once more through pipes, and, if all of them can be, encrypted.
 pub fn decode(snapshots: &[Vec<u8>], how: How) -> Result<Dump, Error> {
-    let piped = decode_through(Through::Pipe, snapshots, how);
     let read = decode_through(Through::File, snapshots, how);
-    match (&read, &piped) {
-        (Ok(read), Ok(piped)) => {
-            assert_eq!(read.shown(), piped.shown(), "a pipe gives another dump than the file");
-            assert_eq!(read.warnings, piped.warnings);
+    for other in [Through::Pipe, Through::Encrypted] {
+        if other == Through::Encrypted && snapshots.iter().any(|file| encrypted(file).is_none()) {
+            continue;
         }
-        (Err(read), Err(piped)) => assert_eq!(rule_of(read), rule_of(piped)),
-        (Ok(_), Err(error)) => panic!("only the pipe was refused: {error}"),
-        (Err(error), Ok(_)) => panic!("only the file was refused: {error}"),
+        match (&read, &decode_through(other, snapshots, how)) {
+            (Ok(read), Ok(again)) => {
+                assert_eq!(read.shown(), again.shown(), "{other:?} gives another dump than the file");
+                assert_eq!(read.warnings, again.warnings, "{other:?}");
+            }
+            (Err(read), Err(again)) => assert_eq!(rule_of(read), rule_of(again), "{other:?}"),
+            (Ok(_), Err(error)) => panic!("only {other:?} was refused: {error}"),
+            (Err(error), Ok(_)) => panic!("only the file was refused, not {other:?}: {error}"),
+        }
     }
     read
 }
 
+/// What is wrong with which row. Where it begins differs in an encrypted file.
 fn rule_of(error: &Error) -> String {
     match error {
-        Error::MalformedRow { offset, key, rule, .. } => format!("{offset} {key} {rule}"),
+        Error::MalformedRow { key, rule, .. } => format!("{key} {rule}"),
         other => other.to_string(),
     }
+}
+
+/// The file with its values encrypted; `None` if it has none of the shape in which they could be.
+fn encrypted(file: &[u8]) -> Option<Vec<u8>> {
+    let files = KeyFiles::new();
+    let storage: Vec<_> = files.keys.iter().filter(|key| key.storage).collect();
+    encrypt(file, Vec::new(), |row| (row % 7 != 6).then(|| storage[row as usize % storage.len()])).ok()
+}
+
+/// The keys of [`Through::Encrypted`].
+fn keyring() -> Arc<Keyring> {
+    let folder = tempfile::tempdir().unwrap();
+    KeyFiles::new().write_to(folder.path()).unwrap();
+    Arc::new(Keyring::read(&folder.path().join("keys.json"), &folder.path().join("kek.bin")).unwrap().0)
 }
 
 /// Decodes snapshots one way. After an error nothing may be there under the output's name.
@@ -177,7 +201,8 @@ pub fn decode_through(through: Through, snapshots: &[Vec<u8>], how: How) -> Resu
         .collect();
     let output = directory.path().join("dump");
     let staging_path = directory.path().join("staging.db");
-    let result = run(&inputs, &staging_path, &output, how);
+    let keys = (through == Through::Encrypted).then(keyring);
+    let result = run(&inputs, &staging_path, &output, how, keys);
     if result.is_err() {
         assert!(!output.exists(), "an error leaves something under the output's name");
     }
@@ -201,6 +226,7 @@ pub fn decode_through(through: Through, snapshots: &[Vec<u8>], how: How) -> Resu
 fn offer(through: Through, path: &Path, bytes: &[u8]) {
     match through {
         Through::File => fs::write(path, bytes).unwrap(),
+        Through::Encrypted => fs::write(path, encrypted(bytes).unwrap()).unwrap(),
         Through::Pipe => {
             mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
             let (path, bytes) = (path.to_owned(), bytes.to_vec());
@@ -210,13 +236,20 @@ fn offer(through: Through, path: &Path, bytes: &[u8]) {
     }
 }
 
-fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Report, Error> {
+fn run(
+    inputs: &[Input],
+    staging: &Path,
+    output: &Path,
+    how: How,
+    keys: Option<Arc<Keyring>>,
+) -> Result<Report, Error> {
     let adapters = vec![how.adapter.to_owned()];
     let staging = Staging::create(staging)?;
     let on_error = if how.quarantine { OnError::Quarantine } else { OnError::Stop };
     let as_of = how.as_of.map_or(AsOf::Newest, |as_of| AsOf::At(Hlc(as_of)));
     let self_contained = how.self_contained;
-    let options = LoadOptions { as_of, on_error, adapters: adapters.clone(), self_contained };
+    let (of, keyring) = (adapters.clone(), keys.clone());
+    let options = LoadOptions { as_of, on_error, adapters: of, self_contained, keys: keyring };
     load(inputs, &staging, &options, &Silent)?;
     let options = ExportOptions {
         adapters,
@@ -234,6 +267,7 @@ fn run(inputs: &[Input], staging: &Path, output: &Path, how: How) -> Result<Repo
         elastickv_version: String::new(),
         wall_time: "2024-04-29T00:00:00.000Z".to_owned(),
         threads: 1,
+        keys,
     };
     let target = Target::new(output, false, &[])?;
     let dumped = export(&staging, target.begin()?, &options, &Silent)?;

@@ -51,6 +51,7 @@ impl<'r> Bytes<'r> {
                 payload: None,
                 start: row.get::<_, i64>(first + 2)?.cast_unsigned(),
                 length: length.cast_unsigned(),
+                sealed: None,
             }),
         }))
     }

@@ -332,10 +332,10 @@ impl Bundle {
         let row = Framed { raw_key, value, value_bytes, offset, value_at };
         Ok(Some(match self.judge.take(&row, read_at, facts, batch).in_block(block)? {
             Judged::Done => Step::Row,
-            Judged::InPieces(row) => {
-                let (number, length) = (facts.next_number(), (value_bytes - VERSION_HEADER_BYTES) as u64);
-                let part_of = ("table", self.start);
-                Step::Large(LargePayload { number, length, remaining: length, part_of, row: Some(row) })
+            Judged::Streams(streams) => {
+                let remaining = (value_bytes - VERSION_HEADER_BYTES) as u64;
+                let (number, part_of) = (facts.next_number(), ("row", offset));
+                Step::Large(LargePayload { number, remaining, part_of, streams })
             }
         }))
     }

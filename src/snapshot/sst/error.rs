@@ -299,7 +299,8 @@ impl Located {
         match self.fault {
             Fault::Corrupt(what) => Corruption::InTable { table, block, what: Box::new(what) }.into(),
             Fault::Unsupported(what) => Unsupported::InTable { table, block, what: Box::new(what) }.into(),
-            unreadable @ (Fault::Io(_) | Fault::Spool(_)) => unreadable,
+            // A row is named by its key, and the others are of no table.
+            other @ (Fault::Encrypted { .. } | Fault::Io(_) | Fault::Spool(_)) => other,
         }
     }
 }

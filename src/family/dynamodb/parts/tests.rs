@@ -27,11 +27,11 @@ fn in_parts(value: &[u8]) -> Told {
     ] {
         connection.execute_batch(migration).unwrap();
     }
-    let large_values = LargeValues::new(&connection);
+    let large_values = LargeValues::new(&connection, None);
     for bytes in value.chunks(1000) {
         large_values.keep(0, Piece { number: 0, bytes }).unwrap();
     }
-    let extent = Extent { source: 0, payload: Some(0), start: 0, length: value.len() as u64 };
+    let extent = Extent { source: 0, payload: Some(0), start: 0, length: value.len() as u64, sealed: None };
     let parts = Parts::take(&connection, &large_values, extent, &mut 1).unwrap()?;
     let has_empty_set = parts.has_empty_set().unwrap()?;
     let document = |layout| {

@@ -19,8 +19,8 @@ fn in_place<T>(
             )
             .unwrap();
     }
-    let large_values = LargeValues::new(&database);
-    let extent = Extent { source: 0, payload: Some(0), start: 0, length: value.len() as u64 };
+    let large_values = LargeValues::new(&database, None);
+    let extent = Extent { source: 0, payload: Some(0), start: 0, length: value.len() as u64, sealed: None };
     decode(&large_values, extent, |message| use_message(message, &large_values, extent)).unwrap()
 }
 

@@ -1,0 +1,31 @@
+//! Encrypted values: the two files that hold the keys (`sidecar`, `kek`), the keys themselves (`keyring`, `data_key`),
+//! the envelope around each value (`envelope`), and opening it, whole or as it streams past (`opener`, `stream`); what
+//! came up is counted in `counts` (`docs/format/encryption.md`).
+//!
+//! Key bytes never leave this folder: they are wiped when they are dropped, and nothing here prints them. Which rows are
+//! encrypted, and what an opened one means, is for the bodies and the families to say.
+
+mod counts;
+mod data_key;
+mod envelope;
+mod kek;
+mod keyring;
+mod open_error;
+mod opener;
+mod sidecar;
+mod stream;
+#[cfg(test)]
+mod vectors;
+
+pub use counts::{RowStates, State, UnlistedKeyIds};
+pub use data_key::DataKey;
+pub use envelope::{
+    AssociatedData, ENCRYPTED, ENVELOPE_BYTES, Envelope, NONCE_BYTES, OVERHEAD_BYTES, TAG_BYTES,
+    VALUE_HEADER_BYTES,
+};
+pub use kek::{Kek, KekError};
+pub use keyring::{KeyFileError, Keyring};
+pub use open_error::{EncryptedRow, KeyIds, OpenError};
+pub use opener::{BegunValue, Opener, Opening};
+pub use sidecar::{Purpose, Sidecar, SidecarError};
+pub use stream::{Authenticator, KeyStream};
