@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ekvsnap_testkit::encryption::{KeyFiles, encrypt};
 use ekvsnap_testkit::snap_file::snap_file;
 use regex::Regex;
 use serde_json::Value;
@@ -48,6 +49,15 @@ fn node(folder: &Path) {
     }
 }
 
+/// A snapshot of a node that encrypts, and its keys.
+fn encrypted(folder: &Path) {
+    let keys = KeyFiles::new();
+    keys.write_to(folder).unwrap();
+    let clear = fs::read("tests/fixtures/redis-small/00000000000002ef.fsm").unwrap();
+    let sealed = encrypt(&clear[..], Vec::new(), |_| Some(&keys.keys[0])).unwrap();
+    fs::write(folder.join("encrypted.fsm"), sealed).unwrap();
+}
+
 #[test]
 fn the_readme_shows_what_happens() {
     play("README.md", |folder| copy_fixtures(Path::new("tests/fixtures"), &folder.join("tests/fixtures")));
@@ -65,6 +75,7 @@ fn the_guide_shows_what_happens() {
 fn the_runbook_shows_what_happens() {
     play("docs/operations/snapshot_restore.md", |folder| {
         node(folder);
+        encrypted(folder);
         fixtures(folder);
     });
 }
@@ -92,6 +103,9 @@ const EXPLAINED: &[&str] = &[
     "src/dump/target.rs",
     "src/dump/tree.rs",
     "src/error.rs",
+    "src/snapshot/encryption/kek.rs",
+    "src/snapshot/encryption/keyring.rs",
+    "src/snapshot/encryption/open_error.rs",
     "src/snapshot/error.rs",
     "src/snapshot/hlc.rs",
     "src/snapshot/snap_file.rs",
@@ -102,7 +116,7 @@ const EXPLAINED: &[&str] = &[
 ];
 
 /// Those with details only, which follow such a message: the rule that a malformed row breaks, say.
-const DETAILS: &[&str] = &["src/family/", "src/snapshot/sst/"];
+const DETAILS: &[&str] = &["src/family/", "src/snapshot/encryption/sidecar.rs", "src/snapshot/sst/"];
 
 fn sources(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -118,7 +132,7 @@ fn sources(folder: &Path, found: &mut Vec<String>) {
 /// The messages of a source file, with `…` for what differs.
 fn messages(source: &str) -> Vec<String> {
     let message = Regex::new(r#"(?s)#\[error\(\s*"((?:[^"\\]|\\.)*)""#).unwrap();
-    let (line_end, differs) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"\{[^}]*\}").unwrap());
+    let (line_end, differs) = (Regex::new(r"\\\n\s*").unwrap(), Regex::new(r"(\{[^}]*\})+").unwrap());
     let text = |found: regex::Captures<'_>| {
         let text = line_end.replace_all(&found[1], "").replace(r#"\""#, "\"");
         differs.replace_all(&text, "…").into_owned()

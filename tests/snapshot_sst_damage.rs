@@ -83,9 +83,12 @@ fn damage_shows_before_a_row_of_its_table_is_handed_on() {
     }
 }
 
+/// Offset and length of a block.
+type Place = (usize, usize);
+
 /// A file with one table of those rows, whose bytes are what `change` leaves, and whose sums all fit.
 fn made_to_fit(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    static WHOLE: LazyLock<(Vec<u8>, Vec<(usize, usize)>)> = LazyLock::new(|| {
+    static WHOLE: LazyLock<(Vec<u8>, Vec<Place>)> = LazyLock::new(|| {
         let table = Parts::of(&rows(), &CUT).to_bytes();
         let blocks = blocks(&table);
         (table, blocks)
@@ -103,7 +106,7 @@ fn made_to_fit(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 /// Where the blocks of a whole table are: each ends with a checksum that fits.
-fn blocks(table: &[u8]) -> Vec<(usize, usize)> {
+fn blocks(table: &[u8]) -> Vec<Place> {
     let (mut blocks, mut at) = (Vec::new(), 0);
     while at + 53 < table.len() {
         let fits = |length: &usize| {

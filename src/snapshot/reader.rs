@@ -462,7 +462,7 @@ impl Reader {
     fn end_stream(&mut self, large: LargePayload, batch: &mut Batch) {
         let Streams { row, length, watch, .. } = *large.streams;
         if let Some(Err(fault)) = watch.map(Watch::finish) {
-            self.facts.unopened.get_or_insert((large.part_of.1, fault));
+            self.facts.unopened.get_or_insert(fault);
             return;
         }
         if let Some(row) = row {

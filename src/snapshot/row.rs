@@ -78,6 +78,7 @@ pub(super) struct Streams {
 /// Looks at a payload that streams past, for the row that it belongs to.
 pub(super) struct Watch {
     pub opening: Box<Opening>,
+    offset: u64,
     key: String,
     commit_ts: u64,
 }
@@ -86,10 +87,10 @@ impl Watch {
     /// The end of the payload.
     ///
     /// # Errors
-    /// The row is not what it says.
-    pub fn finish(self) -> Result<(), Fault> {
-        let Self { opening, key, commit_ts } = self;
-        opening.finish().map_err(|what| Fault::Encrypted { key, commit_ts, what })
+    /// The row is not what it says: its offset, and what it is instead.
+    pub fn finish(self) -> Result<(), (u64, Fault)> {
+        let Self { opening, offset, key, commit_ts } = self;
+        opening.finish().map_err(|what| (offset, Fault::Encrypted { key, commit_ts, what }))
     }
 }
 
@@ -201,7 +202,7 @@ impl Judge {
                 let (raw_key, raw_value) = (raw_key.to_vec(), value.to_vec());
                 PendingRow { class, raw_key, raw_value, shape, stand, place }
             });
-            let watch = opening.map(|opening| Watch { opening, key: readable(user_key), commit_ts });
+            let watch = opening.map(|opening| Watch { opening, offset, key: readable(user_key), commit_ts });
             return Ok(Judged::Streams(Box::new(Streams { row, in_pieces, length, watch })));
         }
         if is_wanted {

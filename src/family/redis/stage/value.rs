@@ -18,7 +18,7 @@ const READ_AHEAD_BYTES: usize = 64 << 10;
 /// A value whose parts are read at spans.
 pub(super) enum Value<'a, 'v, 'c> {
     Inline(&'a [u8]),
-    Large(Large<'v, 'c>),
+    Large(Box<Large<'v, 'c>>),
 }
 
 pub(super) struct Large<'v, 'c> {
@@ -47,11 +47,11 @@ impl<'a, 'v, 'c> Value<'a, 'v, 'c> {
     pub(super) fn new(value: Skipped<'a>, context: &Context<'v, 'c>) -> Self {
         match value.payload {
             Payload::Inline(bytes) => Self::Inline(bytes.get(value.skipped..).unwrap_or_default()),
-            Payload::Large { .. } => Self::Large(Large {
+            Payload::Large { .. } => Self::Large(Box::new(Large {
                 extent: context.extent(value),
                 large_values: context.large_values,
                 reader: RefCell::default(),
-            }),
+            })),
         }
     }
 
