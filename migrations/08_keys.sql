@@ -1,5 +1,6 @@
 -- All keys of the dump, of every family, in one shape: Redis keys, DynamoDB items, S3 objects, SQS queues with their
--- messages as elements. A scope is what --scope takes: a database, a table, a bucket, a queue.
+-- messages as elements. A scope is what --scope takes: a database, a table, a bucket, a queue. The name is what people
+-- call a key, of whatever family: with its table or bucket before it.
 --
 -- Family by family, keys are read from indexes in the order of scope_order and key_order, without sorting: the name of
 -- a table or bucket and the key in it; the key alone where no table or bucket comes first. For that the joins are
@@ -21,16 +22,20 @@ SELECT 'dynamodb' AS family,
     NULL AS expire_at_ms,
     hex(i.identity) AS key_hex,
     n.segment AS scope_order,
-    i.identity AS key_order
+    i.identity AS key_order,
+    CAST(iif(instr(n.name, x'00'), quote(n.name), CAST(n.name AS TEXT)) || '/' || coalesce(
+        iif(typeof(i.hash) = 'blob', quote(i.hash), i.hash)
+            || iif(i.range_type IS NULL, '', '/' || iif(typeof(i.range) = 'blob', quote(i.range), i.range)),
+        quote(i.identity)) AS BLOB) AS name
 FROM dynamodb_table_name n CROSS JOIN dynamodb_item i ON i.table_id = n.id
 UNION ALL
-SELECT 'redis', '0', +key, +type, +bytes, +elements, +expires, +expire_at_ms, +key_hex, key_order, key_order
+SELECT 'redis', '0', +key, +type, +bytes, +elements, +expires, +expire_at_ms, +key_hex, key_order, key_order, CAST(key_order AS BLOB)
 FROM redis_keys
 UNION ALL
 SELECT 's3',
     iif(b.name_is_text, CAST(b.name AS TEXT), quote(b.name)),
     iif(o.object_is_text, CAST(o.object AS TEXT), quote(o.object)),
-    'object', +o.size_bytes, NULL, NULL, NULL, hex(o.object), b.name, o.object
+    'object', +o.size_bytes, NULL, NULL, NULL, hex(o.object), b.name, o.object, CAST(b.name || '/' || o.object AS BLOB)
 FROM s3_bucket b CROSS JOIN s3_object o ON o.bucket = b.id
 WHERE NOT o.damaged
 UNION ALL
@@ -43,7 +48,7 @@ SELECT 'sqs',
         FROM sqs_partition_state s JOIN sqs_message m ON m.partition_id = s.id
         WHERE s.queue = q.queue AND s.unreachable IS NULL),
     (SELECT coalesce(sum(s.messages), 0) FROM sqs_partition_state s WHERE s.queue = q.queue AND s.unreachable IS NULL),
-    NULL, NULL, hex(q.queue), q.queue, q.queue
+    NULL, NULL, hex(q.queue), q.queue, q.queue, CAST(q.queue AS BLOB)
 FROM sqs_queue q;
 
 -- The limit stands here because SQLite then holds the biggest ones only; around the view it would come too late.

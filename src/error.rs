@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 use crate::dump::manifest::ManifestError;
 use crate::dump::target::TargetError;
 use crate::dump::tree::TreeError;
@@ -116,7 +118,10 @@ impl Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Staging(error.into())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Self::Interrupted,
+            _ => Self::Staging(error.into()),
+        }
     }
 }
 

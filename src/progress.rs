@@ -9,6 +9,8 @@ pub enum Phase {
     Reconcile,
     /// Writing the tree; counted in files.
     Export,
+    /// Looking for keys in the staging database; counted in keys.
+    Look,
     /// Reading the files of a tree; counted in bytes.
     Verify,
 }

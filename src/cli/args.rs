@@ -10,9 +10,11 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use ekvsnap::error::Error;
 use ekvsnap::family::{ADAPTERS, Choices, DynamoDbLayout};
+use ekvsnap::keys::{Filter, TYPES, adapters};
 use ekvsnap::load::{AsOf, Input, LoadOptions, OnError};
 use ekvsnap::snapshot::encryption::Keyring;
 use ekvsnap::snapshot::{Hlc, locate, newest_in, rfc3339};
+use ekvsnap::staging::Staging;
 use jiff::Timestamp;
 
 use super::exit::UsageError;
@@ -73,9 +75,9 @@ pub fn inputs_at(paths: Vec<PathBuf>) -> anyhow::Result<Vec<Input>> {
     Ok(inputs)
 }
 
-/// How to read.
+/// Which rows to read, and how strictly.
 #[derive(Args)]
-pub struct LoadArgs {
+pub struct ReadArgs {
     /// Read the store as it was at this moment: an HLC timestamp, an RFC 3339 time, or `consistent` for the latest
     /// moment that all of several groups reach. Commit timestamps run some seconds ahead of the wall clock, so a wall
     /// time can miss the last seconds before it
@@ -92,6 +94,34 @@ pub struct LoadArgs {
         help_heading = "What to read"
     )]
     on_error: OnErrorArg,
+}
+
+impl ReadArgs {
+    /// With the adapters whose rows are to be staged.
+    pub fn options(&self, adapters: &AdapterArgs, keys: Option<Arc<Keyring>>) -> LoadOptions {
+        LoadOptions {
+            as_of: self.as_of.unwrap_or_default(),
+            on_error: match self.on_error {
+                OnErrorArg::Stop => OnError::Stop,
+                OnErrorArg::Quarantine => OnError::Quarantine,
+            },
+            adapters: adapters.names(),
+            self_contained: false,
+            keys,
+        }
+    }
+
+    /// Was a moment given?
+    pub fn has_moment(&self) -> bool {
+        self.as_of.is_some()
+    }
+}
+
+/// How to read into a database that stays.
+#[derive(Args)]
+pub struct LoadArgs {
+    #[command(flatten)]
+    read: ReadArgs,
 
     /// Put values over 32 KiB into the staging database, too. Otherwise it refers to them, and an export needs the
     /// snapshot
@@ -107,16 +137,7 @@ pub struct LoadArgs {
 impl LoadArgs {
     /// With the adapters whose rows are to be staged.
     pub fn options(&self, adapters: &AdapterArgs, keys: Option<Arc<Keyring>>) -> LoadOptions {
-        LoadOptions {
-            as_of: self.as_of.unwrap_or_default(),
-            on_error: match self.on_error {
-                OnErrorArg::Stop => OnError::Stop,
-                OnErrorArg::Quarantine => OnError::Quarantine,
-            },
-            adapters: adapters.names(),
-            self_contained: self.self_contained,
-            keys,
-        }
+        LoadOptions { self_contained: self.self_contained, ..self.read.options(adapters, keys) }
     }
 }
 
@@ -177,6 +198,7 @@ pub struct AdapterArgs {
     /// Default: all there are
     #[arg(
         long = "adapter",
+        visible_alias = "family",
         value_name = "NAME",
         value_delimiter = ',',
         value_parser = ADAPTERS,
@@ -193,6 +215,11 @@ impl AdapterArgs {
             .filter(|name| self.adapters.is_empty() || self.adapters.iter().any(|given| given == *name))
             .map(ToString::to_string)
             .collect()
+    }
+
+    /// Those that were given.
+    pub fn given(&self) -> Option<Vec<String>> {
+        self.are_given().then(|| self.names())
     }
 
     /// Were any given?
@@ -372,4 +399,39 @@ pub fn parse_scope(text: &str) -> Result<(String, String), String> {
         return Err("the name after = is empty".to_owned());
     }
     Ok((family.to_owned(), name.to_owned()))
+}
+
+/// Which keys.
+#[derive(Args)]
+pub struct WhichKeys {
+    #[command(flatten)]
+    adapters: AdapterArgs,
+
+    /// Of this adapter only this database, table, bucket or queue, e.g. `s3=photos`; repeatable
+    #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "Which keys")]
+    scopes: Vec<(String, String)>,
+
+    /// Only keys of these types, e.g. `hash,zset`
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = TYPES, help_heading = "Which keys")]
+    types: Vec<String>,
+}
+
+impl WhichKeys {
+    /// The adapters, to read a snapshot with.
+    pub fn adapters(&self) -> &AdapterArgs {
+        &self.adapters
+    }
+
+    /// The keys of a database that are meant.
+    pub fn filter(&self, staging: &Staging) -> anyhow::Result<Filter> {
+        let adapters = adapters(staging, self.adapters.given())?;
+        if let Some((family, name)) = self.scopes.iter().find(|(family, _)| !adapters.contains(family)) {
+            let adapters = adapters.join(",");
+            let why =
+                format!("--scope {family}={name} is of none of the adapters asked for or loaded: {adapters}");
+            return Err(UsageError(why).into());
+        }
+        let (scopes, types) = (self.scopes.clone(), self.types.clone());
+        Ok(Filter { adapters, scopes, types, ..Filter::default() })
+    }
 }

@@ -19,7 +19,7 @@ pub const HELP: &str = "\
 Exit status:
   0    done, and whole
   1    done, but a warning says that something is not in the dump or could not be decided
-  2    usage: arguments that cannot be meant, a file that is not there
+  2    usage: arguments that cannot be meant, a file or key that is not there
   3    the snapshot is corrupt or truncated, or a row in it is malformed
   4    written by a newer version, or of a kind that this version does not read
   5    keys are missing or wrong: not given, not readable, or not those of the snapshot
@@ -67,6 +67,16 @@ pub fn leaving_nothing(error: Error) -> anyhow::Error {
     }
 }
 
+/// A key that is not there, or a name that several keys share.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct KeyError {
+    /// What is wrong.
+    pub message: String,
+    /// What may be meant.
+    pub hint: String,
+}
+
 /// A file that is there already and is not replaced.
 #[derive(Debug, thiserror::Error)]
 #[error("{} exists already", .0.display())]
@@ -107,7 +117,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<StagingError>() {
             return hints::of_staging(error);
         }
-        None
+        cause.downcast_ref::<KeyError>().map(|error| error.hint.clone())
     })
 }
 
@@ -121,7 +131,7 @@ fn is_no_space(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 fn status(error: &anyhow::Error) -> Status {
     for cause in error.chain() {
-        if cause.is::<UsageError>() {
+        if cause.is::<UsageError>() || cause.is::<KeyError>() {
             return Status::Usage;
         }
         if cause.is::<StoppedError>() {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use ekvsnap::dump::manifest::Manifest;
-use ekvsnap::error::Error;
-use ekvsnap::load::{LoadOptions, OnError, load};
+use ekvsnap::load::{LoadOptions, OnError};
 use ekvsnap::report::Report;
 use ekvsnap::staging::Staging;
 use indicatif::HumanCount;
@@ -20,6 +19,7 @@ use super::exit::Status;
 use super::given::Given;
 use super::log::Manners;
 use super::progress::Bars;
+use super::source::load_for_now;
 use super::text;
 
 const EXAMPLES: &str = "\
@@ -86,15 +86,13 @@ impl Info {
 
     fn snapshot(&self, manners: &Manners) -> anyhow::Result<Report> {
         let inputs = inputs_at(vec![self.file.clone()])?;
-        let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
-        let staging = Staging::create(&folder.path().join("info.db")).map_err(Error::from)?;
         let options = LoadOptions {
             on_error: OnError::Quarantine,
             adapters: self.adapters.names(),
             keys: self.keys.read()?,
             ..LoadOptions::default()
         };
-        load(&inputs, &staging, &options, &Bars::new(manners)?)?;
+        let (_folder, staging) = load_for_now(&inputs, &options, &Bars::new(manners)?)?;
         Ok(Report::of(&staging)?)
     }
 

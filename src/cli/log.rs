@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug, Write as _};
 use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
 
 use clap::{Args, ValueEnum};
 use tracing::field::{Field, Visit};
@@ -70,10 +71,16 @@ impl Manners {
     /// Writes a result to standard output. Whoever has closed the pipe has read enough.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => Ok(result.map_err(StdoutError)?),
-        }
+        goes_on(out.write_all(text.as_bytes()).and_then(|()| out.flush())).map(|_| ())
+    }
+}
+
+/// Does anybody still read standard output, to which this was written?
+pub fn goes_on(written: io::Result<()>) -> anyhow::Result<ControlFlow<()>> {
+    match written {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(StdoutError(error).into()),
     }
 }
 

@@ -6,14 +6,18 @@ mod completions;
 mod decode;
 mod exit;
 mod export;
+mod get;
 mod given;
 mod hints;
 mod info;
 mod interrupt;
+mod keys;
 mod load;
 mod log;
 mod man;
 mod progress;
+mod source;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -43,6 +47,9 @@ enum Command {
     Load(load::Load),
     Export(export::Export),
     Info(info::Info),
+    Keys(keys::Keys),
+    Get(get::Get),
+    Stats(stats::Stats),
     Verify(verify::Verify),
     #[command(subcommand)]
     Token(token::Token),
@@ -71,6 +78,9 @@ pub fn main() -> ExitCode {
         Command::Load(command) => command.run(&cli.manners),
         Command::Export(command) => command.run(&cli.manners),
         Command::Info(command) => command.run(&cli.manners),
+        Command::Keys(command) => command.run(&cli.manners),
+        Command::Get(command) => command.run(&cli.manners),
+        Command::Stats(command) => command.run(&cli.manners),
         Command::Verify(command) => command.run(&cli.manners),
         Command::Token(command) => command.run(&cli.manners),
         Command::Completions(command) => command.run(&cli.manners),

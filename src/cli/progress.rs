@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use ekvsnap::progress::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
+use rusqlite::Connection;
 
 use super::interrupt::Interrupt;
 use super::log::Manners;
+
+/// Steps of SQLite's machine between two looks for a signal: a few milliseconds.
+const STEPS_BETWEEN_LOOKS: i32 = 100_000;
 
 /// A bar per phase, and an ear for signals.
 pub struct Bars {
@@ -29,6 +33,12 @@ impl Bars {
             Ok(bar) if self.draws => bar.suspend(act),
             _ => act(),
         }
+    }
+
+    /// Lets a signal end what a connection is busy with, also while nobody asks whether it should.
+    pub fn stop(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let interrupt = self.interrupt.clone();
+        connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || interrupt.is_set()))
     }
 
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
@@ -60,6 +70,7 @@ impl Progress for Bars {
                     "exporting  {wide_bar} {human_pos}/{human_len} keys  {eta} left",
                     "exporting  {spinner} {human_pos} keys",
                 ),
+                Phase::Look => ("", "looking    {spinner} {human_pos} keys"),
                 Phase::Verify => (
                     "verifying  {wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
                     "verifying  {spinner} looking for files",

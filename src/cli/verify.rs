@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytesize::ByteSize;
 use clap::Args;
 use ekvsnap::report::Report;
-use ekvsnap::snapshot::ReadableWhole;
+use ekvsnap::snapshot::Escaped;
 use ekvsnap::verify::{
     AgainstOptions, DumpOptions, Finding, Severity, Subset, verify_against, verify_dump, verify_snapshot,
     verify_staging,
@@ -255,7 +255,7 @@ fn as_text(finding: &Finding) -> String {
     let mut line = format!("{:<10}{}: ", finding.severity.name(), finding.kind.name());
     if !finding.path.is_empty() {
         // A string cannot refuse.
-        let _ = write!(line, "{}", ReadableWhole(&finding.path));
+        let _ = write!(line, "{}", Escaped(&finding.path));
         if let Some(offset) = finding.offset {
             let _ = write!(line, " at byte {offset}");
         }

@@ -1,9 +1,11 @@
-//! File names: from the bytes of a key to a name that every file system takes.
+//! File names: from the bytes of a key to a name that every file system takes, and back.
 //!
 //! Owns the escaping, the fallback for keys that have no reversible name, the names of directories and of binary key
 //! values, and the promise that two keys never share a name (`docs/format/dump.md` section 1). Folders, extensions and the creation of files are left to the caller, and
 //! the lines that lead from a fallback back to its key to [`keymap`](super::keymap).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 /// The longest name without its extension, in bytes; the manifest repeats it (`docs/format/dump.md` sections 1 and 4).
@@ -81,6 +83,52 @@ pub fn push_fallback(key: &[u8], out: &mut Vec<u8>) -> NameKind {
     NameKind::Fallback
 }
 
+/// A text that is the name of no key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name that a key gets, without its extension")]
+pub struct NotAName(String);
+
+/// The key that a name without its extension stands for; `None` for a fallback, whose key stands in `KEYMAP.jsonl`
+/// (`docs/format/dump.md` section 1).
+///
+/// # Errors
+/// A text that no key has as its name.
+pub fn key_of_name(name: &str) -> Result<Option<Vec<u8>>, NotAName> {
+    let no_name = || NotAName(name.to_owned());
+    if name.len() <= KEY_SEGMENT_MAX_BYTES
+        && let Some(encoded) = name.as_bytes().strip_prefix(BINARY_PREFIX)
+    {
+        return URL_SAFE_NO_PAD.decode(encoded).map(Some).map_err(|_| no_name());
+    }
+    if looks_like_fallback(name.as_bytes()) {
+        return Ok(None);
+    }
+    let key = unescape(name.as_bytes()).ok_or_else(no_name)?;
+    // Escapes that need not be, lower-case digits, names too long.
+    let mut again = Vec::new();
+    match push_file_name(&key, &mut again) {
+        NameKind::Reversible if again == name.as_bytes() => Ok(Some(key)),
+        _ => Err(no_name()),
+    }
+}
+
+/// Undoes `push_escaped`; `None` if an escape lacks its two digits.
+fn unescape(name: &[u8]) -> Option<Vec<u8>> {
+    let mut key = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let [byte, behind @ ..] = rest {
+        rest = if *byte == b'%' {
+            let (digits, behind) = behind.split_at_checked(2)?;
+            key.push(u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?);
+            behind
+        } else {
+            key.push(*byte);
+            behind
+        };
+    }
+    Some(key)
+}
+
 fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
@@ -126,18 +174,6 @@ mod tests {
         (String::from_utf8_lossy(&out).into_owned(), kind)
     }
 
-    /// The key that a reversible name stands for.
-    fn undo(name: &str) -> Vec<u8> {
-        let mut key = Vec::new();
-        let mut rest = name.as_bytes();
-        while let [byte, tail @ ..] = rest {
-            let escape = (*byte == b'%').then(|| str::from_utf8(&tail[..2]).unwrap_or_default());
-            key.push(escape.map_or(*byte, |hex| u8::from_str_radix(hex, 16).unwrap_or_default()));
-            rest = &tail[escape.map_or(0, str::len)..];
-        }
-        key
-    }
-
     fn assert_well_formed(key: &[u8]) {
         let (name, kind) = name_of(key);
         assert!(name.len() <= KEY_SEGMENT_MAX_BYTES, "{name} is too long");
@@ -145,12 +181,13 @@ mod tests {
         assert!(!name.starts_with("b64."), "{name} passes for a binary key value");
         match kind {
             NameKind::Reversible => {
-                assert_eq!(undo(&name), key);
+                assert_eq!(key_of_name(&name), Ok(Some(key.to_vec())));
                 assert!(!looks_like_fallback(name.as_bytes()), "{name} passes for a fallback");
             }
             NameKind::Fallback => {
                 assert!(looks_like_fallback(name.as_bytes()));
-                assert_eq!(undo(&name[34..]), key[..key.len().min(64)]);
+                assert_eq!(key_of_name(&name), Ok(None));
+                assert_eq!(unescape(&name.as_bytes()[34..]).unwrap(), key[..key.len().min(64)]);
                 let hash: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
                 assert_eq!(name[..32], hash[..32]);
             }
@@ -233,6 +270,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_the_name_of_no_key_leads_to_none() {
+        for name in ["a/b", "a b", "ä", "%2f", "%41", "%", "%4", "%+1", "b64.=", "b64.A", &"k".repeat(241)] {
+            assert_eq!(key_of_name(name), Err(NotAName(name.to_owned())));
+        }
+        assert_eq!(key_of_name("b64.AAEC_w"), Ok(Some(b"\0\x01\x02\xff".to_vec())));
+    }
+
+    #[test]
     fn a_name_is_appended_to_what_stands_there() {
         let mut out = b"strings/".to_vec();
         assert_eq!(push_file_name(b"a b", &mut out), NameKind::Reversible);
@@ -265,6 +310,16 @@ mod tests {
         #[test]
         fn every_name_is_well_formed(key in any_key()) {
             assert_well_formed(&key);
+        }
+
+        #[test]
+        fn a_text_that_has_a_key_is_the_name_of_that_key(name in "(b64\\.)?[A-Za-z0-9%._/~-]{0,20}") {
+            if let Ok(Some(key)) = key_of_name(&name) {
+                let mut again = Vec::new();
+                let binary = name.starts_with("b64.");
+                let kind = if binary { push_binary_name(&key, &mut again) } else { push_file_name(&key, &mut again) };
+                prop_assert_eq!((kind, again), (NameKind::Reversible, name.into_bytes()));
+            }
         }
 
         #[test]

@@ -3,22 +3,23 @@
 //! reused buffer; writer threads create the files, so formatting and writing overlap. What files hold, and what
 //! they are called, is decided elsewhere.
 
+mod output;
 mod unfinished;
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-use rustix::fs::{AtFlags, Mode, OFlags, copy_file_range, mkdirat, open, openat, unlinkat};
+use self::output::{OpenFile, Output};
+pub use self::unfinished::Unfinished;
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
-pub use unfinished::Unfinished;
 
 /// What a dump says of itself, in its root.
 pub const MANIFEST: &str = "MANIFEST.json";
@@ -31,9 +32,6 @@ const CHUNK_BYTES: usize = 256 << 10;
 
 /// … or this many files.
 const CHUNK_FILES: usize = 512;
-
-/// Copies from other files are hashed in pieces of this many bytes, while they are in the processor's cache.
-const COPY_BYTES: u64 = 256 << 10;
 
 /// Chunks waiting for one writer.
 const QUEUE: usize = 2;
@@ -73,6 +71,11 @@ impl Directory {
             parent: Some(Arc::clone(self)),
             handle: OnceLock::new(),
         })
+    }
+
+    /// The path of the root that it lies below.
+    fn root(&self) -> &Path {
+        self.parent.as_ref().map_or(&self.path, |parent| parent.root())
     }
 
     fn handle(&self) -> Result<&OwnedFd, TreeError> {
@@ -119,6 +122,8 @@ pub struct Tree {
     bound_to: Option<usize>,
     next_writer: usize,
     open: bool,
+    /// Has it directories? A stream has none.
+    has_directories: bool,
     content_start: usize,
     in_flight: usize,
     sums: Vec<OwnedSum>,
@@ -181,9 +186,26 @@ impl Tree {
             Directory { path: root.to_owned(), prefix: String::new(), parent: None, handle: OnceLock::new() };
         directory.handle()?;
         let (finished, done) = channel();
-        let writers = (0..threads.max(1)).map(|_| Writer::start(finished.clone(), root)).collect();
-        Ok(Self {
-            root: Arc::new(directory),
+        let writers = (0..threads.max(1)).map(|_| Writer::start(finished.clone(), root, None)).collect();
+        Ok(Self::written_by(writers, done, directory, true))
+    }
+
+    /// A tree of which the files go to a stream, one after the other, and nothing to any directory. Errors call it `name`.
+    pub fn stream(name: &Path, stream: Box<dyn Write + Send>) -> Self {
+        let root =
+            Directory { path: name.to_owned(), prefix: String::new(), parent: None, handle: OnceLock::new() };
+        let (finished, done) = channel();
+        Self::written_by(vec![Writer::start(finished, name, Some(stream))], done, root, false)
+    }
+
+    fn written_by(
+        writers: Vec<Writer>,
+        done: Receiver<Chunk>,
+        root: Directory,
+        has_directories: bool,
+    ) -> Self {
+        Self {
+            root: Arc::new(root),
             writers,
             done,
             spare: Vec::new(),
@@ -191,12 +213,13 @@ impl Tree {
             bound_to: None,
             next_writer: 0,
             open: false,
+            has_directories,
             content_start: 0,
             in_flight: 0,
             sums: Vec::new(),
             since_note: 0,
             unfinished: None,
-        })
+        }
     }
 
     /// The directory at a path of plain names below the root, made if it is not there.
@@ -205,7 +228,9 @@ impl Tree {
     /// It cannot be made, or a symbolic link stands in its place.
     pub fn directory(&self, path: &str) -> Result<Arc<Directory>, TreeError> {
         let directory = self.lazy_directory(path);
-        directory.handle()?;
+        if self.has_directories {
+            directory.handle()?;
+        }
         Ok(directory)
     }
 
@@ -399,13 +424,13 @@ impl Drop for Tree {
 }
 
 impl Writer {
-    fn start(finished: Sender<Chunk>, root: &Path) -> Self {
+    fn start(finished: Sender<Chunk>, root: &Path, mut stream: Option<Box<dyn Write + Send>>) -> Self {
         let (chunks, queue) = sync_channel::<Chunk>(QUEUE);
         let finished = Obituary { finished, root: root.to_owned() };
         let thread = std::thread::spawn(move || {
             let (mut open, mut folder) = (None, None);
             for mut chunk in queue {
-                if let Err(error) = write_chunk(&mut chunk, &mut open, &mut folder) {
+                if let Err(error) = write_chunk(&mut chunk, &mut open, &mut folder, &mut stream) {
                     chunk.failed = Some(error);
                 }
                 if finished.finished.send(chunk).is_err() {
@@ -433,48 +458,6 @@ impl Drop for Obituary {
 
 fn died(root: &Path) -> TreeError {
     TreeError { path: root.to_owned(), source: io::Error::other("a thread that writes files died") }
-}
-
-struct OpenFile {
-    file: File,
-    directory: Arc<Directory>,
-    name: Vec<u8>,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl OpenFile {
-    /// What is hashed is read back from where it was written, so the sum is right whatever happens to the source.
-    fn copy(&mut self, source: &File, mut offset: u64, length: u64) -> io::Result<()> {
-        let mut buffer = vec![0; COPY_BYTES.min(length) as usize];
-        let end = self.bytes + length;
-        while self.bytes < end {
-            let wanted = (end - self.bytes).min(COPY_BYTES) as usize;
-            let copied = match copy_file_range(source, Some(&mut offset), &self.file, None, wanted) {
-                Ok(copied) => copied,
-                // Another file system, or one that cannot: by hand.
-                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
-                    let copied = source.read_at(&mut buffer[..wanted], offset)?;
-                    self.file.write_all(&buffer[..copied])?;
-                    offset += copied as u64;
-                    copied
-                }
-                Err(error) => return Err(error.into()),
-            };
-            if copied == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let written = &mut buffer[..copied];
-            self.file.read_exact_at(written, self.bytes)?;
-            self.hash.update(written);
-            self.bytes += copied as u64;
-        }
-        Ok(())
-    }
-
-    fn failed(&self, source: io::Error) -> TreeError {
-        TreeError { path: self.directory.path.join(String::from_utf8_lossy(&self.name).as_ref()), source }
-    }
 }
 
 /// The directory that a writer was in last, of those that it makes itself: files come sorted by their path, so the next
@@ -546,23 +529,24 @@ fn write_chunk(
     chunk: &mut Chunk,
     open: &mut Option<OpenFile>,
     folder: &mut Option<Folder>,
+    stream: &mut Option<Box<dyn Write + Send>>,
 ) -> Result<(), TreeError> {
     // Drained, so that a directory is closed with its last file and not with the chunk.
     for step in chunk.steps.drain(..) {
         match step {
             Step::Create { directory, name } => {
                 let name = &chunk.bytes[name];
-                let file = in_folder(&directory, name, folder, create).map_err(|source| {
-                    let path = directory.path.join(String::from_utf8_lossy(name).as_ref());
-                    TreeError { path, source }
-                })?;
-                *open = Some(OpenFile {
-                    file: file.into(),
-                    directory,
-                    name: name.to_vec(),
-                    hash: Sha256::new(),
-                    bytes: 0,
-                });
+                let output = match stream.take() {
+                    Some(stream) => Output::Stream(stream),
+                    None => in_folder(&directory, name, folder, create)
+                        .map(|file| Output::File(file.into()))
+                        .map_err(|source| {
+                            let path = directory.path.join(String::from_utf8_lossy(name).as_ref());
+                            TreeError { path, source }
+                        })?,
+                };
+                *open =
+                    Some(OpenFile { output, directory, name: name.to_vec(), hash: Sha256::new(), bytes: 0 });
             }
             Step::GoOn(file) => *open = Some(*file),
             Step::Note(position) => {
@@ -572,10 +556,7 @@ fn write_chunk(
             }
             Step::Append(range) => {
                 if let Some(open) = open {
-                    let bytes = &chunk.bytes[range];
-                    open.file.write_all(bytes).map_err(|source| open.failed(source))?;
-                    open.hash.update(bytes);
-                    open.bytes += bytes.len() as u64;
+                    open.append(&chunk.bytes[range]).map_err(|source| open.failed(source))?;
                 }
             }
             Step::Copy { source, offset, length } => {
@@ -585,6 +566,9 @@ fn write_chunk(
             }
             Step::Finish => {
                 if let Some(open) = open.take() {
+                    if let Output::Stream(taken) = open.output {
+                        *stream = Some(taken);
+                    }
                     chunk.sums.push(OwnedSum {
                         path: open.directory.path_of(&open.name),
                         bytes: open.bytes,

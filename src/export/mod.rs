@@ -157,6 +157,7 @@ fn write(
             snapshot_ms: snapshot_time(as_of, report.last_commit_ts()),
             choices: &options.choices,
             scopes: &scopes,
+            only: None,
             resumed: left.files,
             unfinished: &mut left.unfinished,
             written: &mut written,

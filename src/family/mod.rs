@@ -6,6 +6,7 @@
 mod choices;
 pub mod dynamodb;
 mod go_json;
+mod only;
 mod position;
 pub mod redis;
 pub mod s3;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 pub use self::choices::{Choices, DynamoDbLayout};
+pub use self::only::{Content, KeyPlace, Only};
 use crate::dump::tree::{Directory, Tree, TreeError, Unfinished};
 use crate::error::Error;
 use crate::progress::Progress;
@@ -78,6 +80,15 @@ pub trait Family: Sync {
         _counted: &mut dyn FnMut(&str, i64, i64),
     ) -> Result<(), StagingError> {
         Ok(())
+    }
+
+    /// Where a key could stand that people call `name`: the key itself, or table or bucket, `/` and the key. Whether it is
+    /// there is left to the view `keys`. An empty key stands for the beginning of a scope that is there.
+    ///
+    /// # Errors
+    /// Whatever SQLite says.
+    fn places(&self, _connection: &Connection, _name: &[u8]) -> Result<Vec<KeyPlace>, StagingError> {
+        Ok(Vec::new())
     }
 
     /// Writes its part of the tree. Families that never leave a trace in a dump write nothing.
@@ -211,6 +222,8 @@ pub struct Export<'a, 'c> {
     pub choices: &'a Choices,
     /// Databases, tables, buckets or queues to export; empty for all.
     pub scopes: &'a [String],
+    /// The one file to export; `None` for all.
+    pub only: Option<&'a Only>,
     /// Does an earlier, interrupted run have files in the tree already?
     pub resumed: bool,
     /// The file that it was writing, until its turn comes.
@@ -222,7 +235,7 @@ pub struct Export<'a, 'c> {
 /// How far an earlier run came with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// To its end.
+    /// To its end, or it is not asked for.
     Written,
     /// It never came to it, or what it wrote is of no use: the file is begun now.
     Now,
@@ -242,6 +255,9 @@ impl Export<'_, '_> {
         encoded: &[u8],
         kind: &str,
     ) -> Result<(), ExportError> {
+        if self.only.is_some() {
+            return Ok(());
+        }
         self.staging
             .connection()
             .prepare_cached(
@@ -277,11 +293,19 @@ impl Export<'_, '_> {
         Ok(())
     }
 
-    /// Begins a file, or goes on with it after the last note.
+    /// Begins a file, or goes on with it after the last note. One that is not asked for counts as written.
     ///
     /// # Errors
     /// Whatever SQLite says.
-    pub fn begin(&mut self, directory: &Arc<Directory>, name: &[u8]) -> Result<Begun, ExportError> {
+    pub fn begin(
+        &mut self,
+        content: Content,
+        directory: &Arc<Directory>,
+        name: &[u8],
+    ) -> Result<Begun, ExportError> {
+        if !self.wants(content) {
+            return Ok(Begun::Written);
+        }
         if self.resumed {
             let path = directory.path_of(name);
             let mut query = self

@@ -34,7 +34,7 @@ pub use header::{BodyFormat, Header};
 pub use hlc::{Hlc, NotATimestamp, rfc3339};
 pub use locate::{Located, index_of, is_node_name, locate, newest_in};
 pub use namespace::{Class, is_node_local};
-pub use readable::{Readable, ReadableWhole};
+pub use readable::{Escaped, Readable, UnknownEscape, unescape};
 pub use reader::{Closing, Opening, Reader};
 pub use snap_file::{SnapFile, SnapFileError};
 pub use sst::{SstCorruption, SstUnsupported, TableCheckpoint, Tables};

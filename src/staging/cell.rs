@@ -9,10 +9,16 @@ pub struct U64(pub u64);
 
 impl ToSql for U64 {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match i64::try_from(self.0) {
-            Ok(number) => number.into(),
-            Err(_) => ToSqlOutput::Owned(Value::Text(self.digits())),
-        })
+        Ok(ToSqlOutput::Owned((*self).into()))
+    }
+}
+
+impl From<U64> for Value {
+    fn from(number: U64) -> Self {
+        match i64::try_from(number.0) {
+            Ok(number) => Self::Integer(number),
+            Err(_) => Self::Text(number.digits()),
+        }
     }
 }
 
@@ -106,6 +112,18 @@ fn is_ascii_text(bytes: &[u8]) -> bool {
     odd & (ONES << 7) == 0 && rest.iter().all(|byte| matches!(byte, 1..=0x7F))
 }
 
+/// The bytes behind hex digits of either case; `None` for what are none.
+pub fn parse_hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let value = |digit: u8| char::from(digit).to_digit(16);
+    let (pairs, []) = digits.as_chunks() else { return None };
+    pairs.iter().map(|&[high, low]| u8::try_from(value(high)? << 4 | value(low)?).ok()).collect()
+}
+
+/// The bytes behind a blob literal, `X'00FF'`, as views show them; `None` for another text.
+pub fn blob_literal(text: &[u8]) -> Option<Vec<u8>> {
+    text.strip_prefix(b"X'")?.strip_suffix(b"'").and_then(parse_hex)
+}
+
 /// Text without control characters: what can be shown as a key in a line of its own.
 pub fn is_printable(bytes: &[u8]) -> bool {
     str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
@@ -115,6 +133,15 @@ pub fn is_printable(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
     use rusqlite::Connection;
+
+    #[test]
+    fn a_blob_literal_is_read_and_nothing_else_is() {
+        assert_eq!(blob_literal(b"X'00fF'"), Some(vec![0, 0xFF]));
+        assert_eq!(blob_literal(b"X''"), Some(Vec::new()));
+        for text in ["X'0'", "X'0g'", "X'00", "x'00'", "00", "X'+1'", "X'\u{661}'"] {
+            assert_eq!(blob_literal(text.as_bytes()), None, "{text}");
+        }
+    }
 
     #[test]
     fn unsigned_numbers_keep_their_order_in_sql() {

@@ -33,7 +33,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::snapshot::encryption::EncryptedRow;
 
-pub use cell::{Cell, U64, is_printable, is_text};
+pub use cell::{Cell, U64, blob_literal, is_printable, is_text, parse_hex};
 pub use checkpoint::{read_checkpoint, save_checkpoint, save_counts, save_states};
 pub use durability::Boot;
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
@@ -156,21 +156,24 @@ impl Staging {
             .map_err(|error| torn(busy(error, path), path))
     }
 
-    /// Opens one for looking only; nothing is changed, not even its schema. What a killed process left half done is
-    /// undone first, which is why the file is opened for writing if that is allowed.
+    /// Opens one for looking only: the connection cannot change a byte, not even the schema. What a killed process left
+    /// half done is undone first, for which the file is opened for writing if that is allowed.
     ///
     /// # Errors
     /// It is not one, somebody works on it, or a newer version made it.
     pub fn open_read_only(path: &Path) -> Result<Self, StagingError> {
         check_is_staging(path)?;
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(Duration::ZERO)?;
-        if schema::is_newer(&connection).map_err(|error| busy(error.into(), path))? {
-            return Err(StagingError::Newer);
-        }
-        connection.pragma_update(None, "query_only", true)?;
-        let duplicates = Duplicates::register(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), duplicates })
+        let open = |access| -> Result<Connection, StagingError> {
+            let connection = connect(path, access)?;
+            connection.busy_timeout(Duration::ZERO)?;
+            if schema::is_newer(&connection).map_err(|error| busy(error.into(), path))? {
+                return Err(StagingError::Newer);
+            }
+            Ok(connection)
+        };
+        drop(open(OpenFlags::SQLITE_OPEN_READ_WRITE)?);
+        let connection = open(OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Self { connection, path: path.to_owned(), duplicates: Duplicates::default() })
     }
 
     fn prepare(mut connection: Connection, path: &Path) -> Result<Self, StagingError> {

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use sha2::Sha256;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 
-use super::{Directory, OpenFile, in_folder};
+use super::{Directory, OpenFile, Output, in_folder};
 
 /// What has been written of a file, and which of its content that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Unfinished {
         let hash = Sha256::deserialize(&state).ok()?;
         let file = self.cut_off(directory, name).ok()?;
         Some(OpenFile {
-            file,
+            output: Output::File(file),
             directory: Arc::clone(directory),
             name: name.to_vec(),
             hash,

@@ -17,7 +17,7 @@ use crate::dump::json::Layout;
 use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::{Directory, Tree};
-use crate::family::{Begun, DynamoDbLayout, Export, ExportError, Exported};
+use crate::family::{Begun, Content, DynamoDbLayout, Export, ExportError, Exported};
 
 /// The folder of the adapter.
 const ROOT: &str = "dynamodb";
@@ -28,10 +28,11 @@ const ITEMS: &str = "items";
 pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
     let connection = run.staging.connection();
     let mut exported = Exported::default();
-    let mut tables = connection.prepare(
-        "SELECT t.id, t.value FROM dynamodb_table t JOIN dynamodb_table_name n ON n.id = t.id ORDER BY n.name",
-    )?;
-    let mut rows = tables.query([])?;
+    let mut tables = connection.prepare(&format!(
+        "SELECT t.id, t.value FROM dynamodb_table t JOIN dynamodb_table_name n ON n.id = t.id WHERE {} ORDER BY n.name",
+        run.only_if("n.segment", 1)
+    ))?;
+    let mut rows = tables.query([run.only_scope()])?;
     while let Some(row) = rows.next()? {
         let schema = Schema::decode_value(blob(row, 1)?).map_err(changed)?;
         if !run.scopes.is_empty() && !run.scopes.contains(&schema.table_name) {
@@ -64,7 +65,7 @@ struct Table {
 impl Table {
     fn write_schema(&self, run: &mut Export<'_, '_>) -> Result<(), ExportError> {
         const NAME: &[u8] = b"_schema.json";
-        if run.begin(&self.directory, NAME)? != Begun::Written {
+        if run.begin(Content::About, &self.directory, NAME)? != Begun::Written {
             self.schema.push_document(Layout::Indented(0), run.tree.content());
             run.tree.end()?;
         }
@@ -73,16 +74,21 @@ impl Table {
 
     /// One file per item.
     fn write_items(&self, run: &mut Export<'_, '_>, connection: &Connection) -> Result<u64, ExportError> {
-        let mut query = connection.prepare(
-            "SELECT value, parts FROM dynamodb_exported_item WHERE table_id = ? ORDER BY identity",
-        )?;
-        let mut rows = query.query([self.id])?;
+        let mut query = connection.prepare(&format!(
+            "SELECT value, parts FROM dynamodb_exported_item WHERE table_id = ?1 AND {} ORDER BY identity",
+            run.only_if("identity", 2)
+        ))?;
+        let mut rows = query.query((self.id, run.only_key()))?;
         let items = self.directory.child(ITEMS);
         // Items of one hash come one after the other.
         let mut folder: Option<(String, Arc<Directory>)> = None;
         let (mut keys, mut buffer) = (0, Vec::new());
         while let Some(row) = rows.next()? {
             keys += 1;
+            if run.wants(Content::Stored) {
+                self.write_stored(run, &items, row)?;
+                continue;
+            }
             match Value::of(row.get_ref(0)?, run.large_values, &mut buffer)?.map_err(changed)? {
                 Value::Memory(bytes) => {
                     let item = Item::decode(bytes).map_err(changed)?;
@@ -131,7 +137,22 @@ impl Table {
             }
         };
         let name = format!("{}.json", path.file.name);
-        Ok(run.begin(directory, name.as_bytes())? != Begun::Written)
+        Ok(run.begin(Content::Value, directory, name.as_bytes())? != Begun::Written)
+    }
+
+    /// The value of an item as its row has it, as a file that no dump has.
+    fn write_stored(
+        &self,
+        run: &mut Export<'_, '_>,
+        items: &Arc<Directory>,
+        row: &Row<'_>,
+    ) -> Result<(), ExportError> {
+        run.begin(Content::Stored, items, b"stored")?;
+        match row.get_ref(0)? {
+            ValueRef::Integer(id) => run.copy(run.large_values.find(id)?)?,
+            _ => run.tree.content().extend_from_slice(blob(row, 0)?),
+        }
+        Ok(run.tree.end()?)
     }
 
     /// Many items to a file, one per line.
@@ -211,7 +232,7 @@ impl Bundle {
             None => {
                 self.number += 1;
                 let name = format!("data-{:05}.jsonl", self.number);
-                let is_written = run.begin(&self.items, name.as_bytes())? == Begun::Written;
+                let is_written = run.begin(Content::Other, &self.items, name.as_bytes())? == Begun::Written;
                 self.part.insert(Part { bytes: 0, is_written })
             }
         };

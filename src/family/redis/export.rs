@@ -16,7 +16,7 @@ use crate::dump::tree::{Directory, Tree};
 use crate::dump::ttl_list;
 use crate::family::position::{numbers, position};
 use crate::family::wire::Wire;
-use crate::family::{Begun, Export, ExportError, Exported};
+use crate::family::{Begun, Content, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
 
 /// The only database that elastickv has.
@@ -66,8 +66,10 @@ impl Exporter<'_, '_, '_> {
     fn strings(&mut self, view: &str, folder: &str) -> Result<u64, ExportError> {
         let connection = self.run.staging.connection();
         let kept = self.kept();
-        let mut query = connection.prepare(&format!("SELECT key, value FROM {view} WHERE {kept}"))?;
-        let mut rows = query.query([])?;
+        let only = self.run.only_if("key", 1);
+        let sql = format!("SELECT key, value FROM {view} WHERE {kept} AND {only}");
+        let mut query = connection.prepare(&sql)?;
+        let mut rows = query.query([self.run.only_key()])?;
         let (mut keys, mut directory) = (0, None);
         while let Some(row) = rows.next()? {
             let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
@@ -85,8 +87,8 @@ impl Exporter<'_, '_, '_> {
             self.end()?;
         }
         drop(rows);
-        if keys == 0 {
-            return Ok(0);
+        if keys == 0 || !self.run.wants(Content::Other) {
+            return Ok(keys);
         }
         let sql = format!(
             "SELECT key, expire_at_ms FROM {view} WHERE expire_at_ms IS NOT NULL AND {kept} ORDER BY key"
@@ -98,7 +100,7 @@ impl Exporter<'_, '_, '_> {
         let mut begun = false;
         while let Some(row) = rows.next()? {
             if !begun {
-                if self.run.begin(&database, list.as_bytes())? == Begun::Written {
+                if self.run.begin(Content::Other, &database, list.as_bytes())? == Begun::Written {
                     break;
                 }
                 begun = true;
@@ -120,12 +122,13 @@ impl Exporter<'_, '_, '_> {
         let sql = format!(
             "SELECT key, contents, expire_at_ms, meta_length, stream_last_ms, stream_last_seq, \
              coalesce(stream_trimmed_ms, 0), coalesce(stream_trimmed_seq, 0) \
-             FROM redis_exported_collection WHERE type = ? AND {} ORDER BY id",
-            self.kept()
+             FROM redis_exported_collection WHERE type = ?1 AND {} AND {} ORDER BY id",
+            self.kept(),
+            self.run.only_if("key", 2)
         );
         let mut query = connection.prepare(&sql)?;
         let mut elements = connection.prepare(&elements_sql(of, false))?;
-        let mut rows = query.query([of.name()])?;
+        let mut rows = query.query((of.name(), self.run.only_key()))?;
         let (mut keys, mut directory) = (0, None);
         let (folder, extension) = match of {
             Type::Hash => ("hashes", ".json"),
@@ -308,7 +311,7 @@ impl Exporter<'_, '_, '_> {
             self.run.note_name(DATABASE, key, &self.name, SHA_FALLBACK)?;
         }
         self.name.extend_from_slice(extension.as_bytes());
-        let begun = self.run.begin(directory, &self.name)?;
+        let begun = self.run.begin(Content::Value, directory, &self.name)?;
         if begun == Begun::Written {
             (self.run.written)(self.run.tree, 1)?;
         }

@@ -2,11 +2,13 @@
 //! nodes have written (`docs/format/redis.md`).
 //!
 //! `rows` takes rows apart; `blob` and `entry` walk the protobuf inside values; `stage` puts records into
-//! tables; `reconcile` looks at them as a whole; `export` writes the files.
+//! tables; `reconcile` looks at them as a whole; `export` writes the files; `glob` knows the
+//! patterns that keys are asked for by.
 
 mod blob;
 mod entry;
 mod export;
+pub mod glob;
 mod reconcile;
 pub mod rows;
 mod stage;
@@ -14,7 +16,7 @@ mod stage;
 use rusqlite::Connection;
 
 use self::rows::Type;
-use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
+use super::{Export, ExportError, Exported, Family, KeyPlace, Reconcile, Stage};
 use crate::error::Error;
 use crate::snapshot::{Class, Readable};
 use crate::staging::{Staging, StagingError};
@@ -82,6 +84,10 @@ impl Family for Redis {
             }
         }
         Ok(())
+    }
+
+    fn places(&self, _: &Connection, name: &[u8]) -> Result<Vec<KeyPlace>, StagingError> {
+        Ok(vec![KeyPlace { scope: name.to_vec(), key: name.to_vec() }])
     }
 
     fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {

@@ -18,28 +18,30 @@ use super::verify::with_blob;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::Directory;
 use crate::family::position::{numbers, position};
-use crate::family::{Begun, Export, ExportError, Exported};
+use crate::family::{Begun, Content, Export, ExportError, Exported};
 use crate::staging::{Kind, StagingError, U64, Warnings};
 
+/// Objects of a bucket; a condition on `object` and their order follow.
 const OBJECTS: &str = "SELECT object, upload, etag, size_bytes, last_modified_hlc, content_type, content_encoding, \
-     cache_control, content_disposition, user_metadata FROM s3_object WHERE bucket = ? AND NOT damaged ORDER BY object";
+     cache_control, content_disposition, user_metadata FROM s3_object WHERE bucket = ?1 AND NOT damaged";
 
 /// Of an upload, behind a part and a chunk.
 const CHUNKS: &str = "SELECT length, value, start, source, digest, part, chunk FROM s3_selected_chunk \
      WHERE upload = ? AND (part, chunk) > (?, ?) ORDER BY part, chunk";
 
-/// Buckets, and names under which only chunks are there: those have an id of NULL.
-const BUCKETS: &str = "SELECT id, name, created_at_hlc, owner, region, acl FROM s3_bucket WHERE NOT refused \
+/// Buckets, and names under which only chunks are there: those have an id of NULL. A condition on `name` and their order
+/// follow.
+const BUCKETS: &str = "SELECT * FROM (SELECT id, name, created_at_hlc, owner, region, acl FROM s3_bucket WHERE NOT refused \
      UNION ALL \
      SELECT NULL, bucket, 0, '', '', '' FROM (SELECT DISTINCT bucket FROM s3_upload) u \
-     WHERE ?1 AND bucket NOT IN (x'', x'2e', x'2e2e') AND NOT EXISTS (SELECT 1 FROM s3_bucket b WHERE b.name = u.bucket) \
-     ORDER BY name";
+     WHERE ?1 AND bucket NOT IN (x'', x'2e', x'2e2e') AND NOT EXISTS (SELECT 1 FROM s3_bucket b WHERE b.name = u.bucket))";
 
 pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
     let connection = run.staging.connection();
     let mut exported = Exported::default();
-    let mut query = connection.prepare(BUCKETS)?;
-    let mut rows = query.query([run.choices.include_orphans])?;
+    let mut query =
+        connection.prepare(&format!("{BUCKETS} WHERE {} ORDER BY name", run.only_if("name", 2)))?;
+    let mut rows = query.query((run.choices.include_orphans, run.only_scope()))?;
     while let Some(row) = rows.next()? {
         let name = blob(row, 1)?;
         if !run.scopes.is_empty() && !run.scopes.iter().any(|scope| scope.as_bytes() == name) {
@@ -55,7 +57,7 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
             continue;
         };
         let directory = run.tree.directory(&folder)?;
-        if run.begin(&directory, BUCKET_FILE.as_bytes())? != Begun::Written {
+        if run.begin(Content::Other, &directory, BUCKET_FILE.as_bytes())? != Begun::Written {
             let texts = [text(row, 3)?, text(row, 4)?, text(row, 5)?];
             push_bucket(name, row.get::<_, U64>(2)?.0, texts, run.tree.content());
             run.tree.end()?;
@@ -97,8 +99,10 @@ impl Bucket<'_, '_, '_, '_> {
         let connection = self.run.staging.connection();
         let rename = self.run.choices.rename_s3_collisions;
         let keys = StagedKeys { connection, bucket: self.id, rename };
-        let (mut query, mut chunks) = (connection.prepare(OBJECTS)?, connection.prepare(CHUNKS)?);
-        let mut rows = query.query([self.id])?;
+        let mut query = connection
+            .prepare(&format!("{OBJECTS} AND {} ORDER BY object", self.run.only_if("object", 2)))?;
+        let mut chunks = connection.prepare(CHUNKS)?;
+        let mut rows = query.query((self.id, self.run.only_key()))?;
         let (mut path, mut beside, mut written) = (Vec::new(), Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let key = blob(row, 0)?;
@@ -116,7 +120,7 @@ impl Bucket<'_, '_, '_, '_> {
             if let Some(kind) = kind.name() {
                 self.run.note_name(self.folder, key, &path, kind)?;
             }
-            let behind = match self.run.begin(self.directory, &path)? {
+            let behind = match self.run.begin(Content::Value, self.directory, &path)? {
                 Begun::Written => None,
                 Begun::Now => Some([-1, -1]),
                 Begun::After(position) => Some(numbers(&position)?.map(u64::cast_signed)),
@@ -135,7 +139,7 @@ impl Bucket<'_, '_, '_, '_> {
             beside.clear();
             beside.extend_from_slice(&path);
             beside.extend_from_slice(META_SUFFIX);
-            if self.run.begin(self.directory, &beside)? != Begun::Written {
+            if self.run.begin(Content::About, self.directory, &beside)? != Begun::Written {
                 self.document(row)?;
                 self.run.tree.end()?;
             }

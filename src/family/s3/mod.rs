@@ -22,7 +22,7 @@ mod verify;
 use rusqlite::Connection;
 
 pub use self::path::{BUCKET_FILE, META_SUFFIX, ORPHANS_FOLDER, UPLOADS_FOLDER};
-use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
+use super::{Export, ExportError, Exported, Family, KeyPlace, Reconcile, Stage};
 use crate::error::Error;
 use crate::snapshot::Class;
 use crate::staging::{Staging, StagingError};
@@ -56,6 +56,12 @@ impl Family for S3 {
         )?;
         let counted = [("bucket", buckets), ("object", objects)].into_iter().filter(|(_, count)| *count > 0);
         Ok(counted.map(|(kind, count)| (kind.to_owned(), count.cast_unsigned())).collect())
+    }
+
+    fn places(&self, _: &Connection, name: &[u8]) -> Result<Vec<KeyPlace>, StagingError> {
+        let slashes = name.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        let place = |(at, _)| KeyPlace { scope: name[..at].to_vec(), key: name[at + 1..].to_vec() };
+        Ok(slashes.map(place).collect())
     }
 
     fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {

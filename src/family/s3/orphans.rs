@@ -10,7 +10,7 @@ use super::reconcile::Named;
 use super::verify::{has_blob, with_blob};
 use crate::dump::name::{push_directory_name, push_fallback, push_file_name};
 use crate::dump::tree::Directory;
-use crate::family::{Begun, Export, ExportError};
+use crate::family::{Begun, Content, Export, ExportError};
 use crate::snapshot::Readable;
 use crate::staging::{Kind, U64, Warnings};
 
@@ -82,7 +82,7 @@ impl Orphans<'_, '_, '_> {
     }
 
     fn file(&mut self, bytes: &Bytes<'_>) -> Result<(), ExportError> {
-        if self.run.begin(self.directory, &self.path)? != Begun::Written {
+        if self.run.begin(Content::Other, self.directory, &self.path)? != Begun::Written {
             append(self.run, bytes)?;
             self.run.tree.end()?;
         }

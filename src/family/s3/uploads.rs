@@ -8,7 +8,7 @@ use super::document::write_record;
 use super::path::UPLOADS_FOLDER;
 use super::rows::{UPLOAD_META, UPLOAD_PART, upload_key};
 use crate::dump::tree::Directory;
-use crate::family::{Begun, Export, ExportError};
+use crate::family::{Begun, Content, Export, ExportError};
 use crate::staging::U64;
 
 /// Writes the records of a bucket's uploads in flight, if there are any: all uploads, then all parts.
@@ -37,7 +37,7 @@ pub(super) fn export(
         let mut rows = query.query([bucket])?;
         while let Some(row) = rows.next()? {
             if !begun {
-                if run.begin(directory, path.as_bytes())? == Begun::Written {
+                if run.begin(Content::Other, directory, path.as_bytes())? == Begun::Written {
                     return Ok(());
                 }
                 begun = true;

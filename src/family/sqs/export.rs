@@ -24,7 +24,7 @@ use crate::dump::push_hex;
 use crate::dump::tree::{Directory, Tree};
 use crate::family::go_json;
 use crate::family::position::{numbers, position};
-use crate::family::{Begun, Export, ExportError, Exported};
+use crate::family::{Begun, Content, Export, ExportError, Exported};
 use crate::staging::{Extent, LargeValues, U64};
 
 /// The folder of the family, which is also the scope of its KEYMAP.
@@ -110,13 +110,14 @@ impl Exporter<'_, '_, '_> {
             side_rows,
         };
         let mut exported = Exported::default();
-        let mut query = connection.prepare(
+        let mut query = connection.prepare(&format!(
             "SELECT queue, name, is_fifo, content_based_deduplication, visibility_timeout_seconds, \
              message_retention_seconds, delay_seconds, receive_message_wait_seconds, maximum_message_size, \
              redrive_policy, redrive_allow_policy, partition_count, fifo_throughput_limit, deduplication_scope, \
-             tags, throttle FROM sqs_queue ORDER BY queue",
-        )?;
-        let mut rows = query.query([])?;
+             tags, throttle FROM sqs_queue WHERE {} ORDER BY queue",
+            self.run.only_if("queue", 1)
+        ))?;
+        let mut rows = query.query([self.run.only_key()])?;
         while let Some(row) = rows.next()? {
             let queue = blob(row, 0)?;
             if self.is_wanted(queue) {
@@ -141,7 +142,7 @@ impl Exporter<'_, '_, '_> {
             self.run.note_name(FOLDER, queue, &name, SHA_FALLBACK)?;
         }
         let directory = self.root.child(&String::from_utf8_lossy(&name));
-        if self.begin(&directory, "_queue.json")? {
+        if self.begin(Content::About, &directory, "_queue.json")? {
             let named = text(row, 1)?;
             let name = if named.is_empty() { go_json::text(queue) } else { named.into() };
             let file = QueueFile {
@@ -164,11 +165,14 @@ impl Exporter<'_, '_, '_> {
             self.run.tree.end()?;
         }
         let (tags, throttle) = (optional_text(row, 14)?, optional_text(row, 15)?);
-        if (tags.is_some() || throttle.is_some()) && self.begin(&directory, "_extra.json")? {
+        if (tags.is_some() || throttle.is_some()) && self.begin(Content::Other, &directory, "_extra.json")? {
             push_extra(tags, throttle, self.run.tree.content()).map_err(not_json)?;
             self.run.tree.end()?;
         }
         (self.run.written)(self.run.tree, 1)?;
+        if !self.run.wants(Content::Value) {
+            return Ok(1);
+        }
         let messages = self.messages(queue, &directory, queries)?;
         if let Some(side_rows) = &mut queries.side_rows {
             self.side_rows(queue, &directory, side_rows)?;
@@ -188,7 +192,7 @@ impl Exporter<'_, '_, '_> {
         let (mut count, mut written) = (0, 0);
         while let Some(row) = rows.next()? {
             if count == 0 {
-                written = match self.run.begin(directory, NAME.as_bytes())? {
+                written = match self.run.begin(Content::Value, directory, NAME.as_bytes())? {
                     Begun::Now => 0,
                     Begun::After(position) => {
                         let [messages] = numbers(&position)?;
@@ -327,8 +331,13 @@ impl Exporter<'_, '_, '_> {
     }
 
     /// Begins a file; false if an earlier run has written it.
-    fn begin(&mut self, directory: &Arc<Directory>, name: &str) -> Result<bool, ExportError> {
-        Ok(self.run.begin(directory, name.as_bytes())? != Begun::Written)
+    fn begin(
+        &mut self,
+        content: Content,
+        directory: &Arc<Directory>,
+        name: &str,
+    ) -> Result<bool, ExportError> {
+        Ok(self.run.begin(content, directory, name.as_bytes())? != Begun::Written)
     }
 }
 
@@ -350,7 +359,9 @@ impl SideFile<'_, '_, '_> {
     ) -> Result<(), ExportError> {
         let begun = match &self.begun {
             Some(begun) => begun,
-            None => self.begun.insert(self.run.begin(self.directory, self.name.as_bytes())?),
+            None => {
+                self.begun.insert(self.run.begin(Content::Other, self.directory, self.name.as_bytes())?)
+            }
         };
         if *begun == Begun::Written {
             return Ok(());

@@ -17,7 +17,7 @@ mod stage;
 
 use rusqlite::Connection;
 
-use super::{Export, ExportError, Exported, Family, Reconcile, Stage};
+use super::{Export, ExportError, Exported, Family, KeyPlace, Reconcile, Stage};
 use crate::error::Error;
 use crate::snapshot::Class;
 use crate::staging::{Staging, StagingError};
@@ -51,6 +51,10 @@ impl Family for Sqs {
         )?;
         let counted = [("queue", queues), ("message", messages)].into_iter().filter(|(_, count)| *count > 0);
         Ok(counted.map(|(kind, count)| (kind.to_owned(), count.cast_unsigned())).collect())
+    }
+
+    fn places(&self, _: &Connection, name: &[u8]) -> Result<Vec<KeyPlace>, StagingError> {
+        Ok(vec![KeyPlace { scope: name.to_vec(), key: name.to_vec() }])
     }
 
     fn export(&self, run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
