@@ -411,7 +411,8 @@ pub struct WhichKeys {
     #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "Which keys")]
     scopes: Vec<(String, String)>,
 
-    /// Only keys of these types, e.g. `hash,zset`
+    /// Only keys of these types: string, hll, hash, list, set, stream or zset of Redis, item, object, queue; e.g.
+    /// `hash,zset`
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = TYPES, help_heading = "Which keys")]
     types: Vec<String>,
 }
