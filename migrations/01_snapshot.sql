@@ -33,7 +33,7 @@ CREATE TABLE source (
 
 -- Every row read, old versions and tombstones included, under exactly one class and verdict.
 CREATE TABLE row_count (
-    source  INTEGER NOT NULL REFERENCES source,
+    source  INTEGER NOT NULL REFERENCES source (id),
     class   TEXT NOT NULL,
     verdict TEXT NOT NULL,
     rows    INTEGER NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE row_state_count (
 
 -- Where the reading of a source stood when its rows so far were committed.
 CREATE TABLE checkpoint (
-    source          INTEGER PRIMARY KEY REFERENCES source,
+    source          INTEGER PRIMARY KEY REFERENCES source (id),
     byte_offset     INTEGER NOT NULL,       -- of the next row, or of the block it is in
     crc32c          INTEGER NOT NULL,       -- of the bytes before it, or before the SSTable it is in
     sst             TEXT NOT NULL,          -- JSON: of an EKVSSTI1 body, the table in progress
@@ -71,7 +71,7 @@ CREATE TABLE warning (
 
 -- The first few of a kind, in readable form.
 CREATE TABLE warning_sample (
-    kind    TEXT NOT NULL REFERENCES warning,
+    kind    TEXT NOT NULL REFERENCES warning (kind),
     ordinal INTEGER NOT NULL,
     sample  TEXT NOT NULL,
     PRIMARY KEY (kind, ordinal)
@@ -80,7 +80,7 @@ CREATE TABLE warning_sample (
 -- Malformed rows, with --on-error quarantine.
 CREATE TABLE quarantine (
     id        INTEGER PRIMARY KEY,
-    source    INTEGER NOT NULL REFERENCES source,
+    source    INTEGER NOT NULL REFERENCES source (id),
     class     TEXT NOT NULL,
     byte_offset INTEGER NOT NULL,         -- of the row in its file
     raw_key   BLOB NOT NULL,
@@ -92,7 +92,7 @@ CREATE TABLE quarantine (
 -- of these.
 CREATE TABLE large_value (
     id       INTEGER PRIMARY KEY,
-    source   INTEGER NOT NULL REFERENCES source,
+    source   INTEGER NOT NULL REFERENCES source (id),
     payload  INTEGER,                       -- large_value_piece.payload, or NULL: the value lies in the file
     start    INTEGER NOT NULL,              -- first byte, in the file or in the payload
     length   INTEGER NOT NULL,

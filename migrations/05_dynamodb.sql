@@ -12,7 +12,7 @@ CREATE TABLE dynamodb_table_name (
 
 -- The tables that exist: one per visible, well-formed schema row.
 CREATE TABLE dynamodb_table (
-    id                        INTEGER PRIMARY KEY REFERENCES dynamodb_table_name,
+    id                        INTEGER PRIMARY KEY REFERENCES dynamodb_table_name (id),
     definition                TEXT NOT NULL,    -- JSON, as in _schema.json
     hash_key                  ANY NOT NULL,
     hash_type                 ANY,              -- as declared: any text; NULL if it is not

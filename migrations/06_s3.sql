@@ -40,13 +40,13 @@ CREATE TABLE s3_upload (
 
 -- Multipart uploads that were begun and neither completed nor aborted, as far as this row tells.
 CREATE TABLE s3_upload_meta (
-    upload INTEGER PRIMARY KEY REFERENCES s3_upload,
+    upload INTEGER PRIMARY KEY REFERENCES s3_upload (id),
     value  ANY NOT NULL,                    -- JSON; INTEGER: large_value
     source INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE s3_upload_part (
-    upload INTEGER NOT NULL REFERENCES s3_upload,
+    upload INTEGER NOT NULL REFERENCES s3_upload (id),
     part   ANY NOT NULL,
     value  ANY NOT NULL,
     source INTEGER NOT NULL,
@@ -94,11 +94,11 @@ CREATE TABLE s3_chunk_blob (
 
 -- What follows is found once all rows are there. The objects that clients see:
 CREATE TABLE s3_object (
-    bucket              INTEGER NOT NULL REFERENCES s3_bucket,
+    bucket              INTEGER NOT NULL REFERENCES s3_bucket (id),
     object              BLOB NOT NULL,
     object_is_text      INTEGER NOT NULL,
     stays               INTEGER NOT NULL,   -- at its natural path, but for a suffix: 2 always, 1 if renamed, 0 never
-    upload              INTEGER NOT NULL REFERENCES s3_upload,
+    upload              INTEGER NOT NULL REFERENCES s3_upload (id),
     etag                TEXT NOT NULL,
     size_bytes          INTEGER NOT NULL,
     last_modified_hlc   ANY NOT NULL,

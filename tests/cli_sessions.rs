@@ -211,4 +211,6 @@ macro_rules! sessions {
     };
 }
 
-sessions! { bundle completions decode encryption errors export info load man token verify }
+sessions! {
+    bundle completions decode encryption errors export get info keys load man sql stats token verify
+}

@@ -20,9 +20,11 @@ use ekvsnap::progress::{Phase, Silent};
 use ekvsnap::report::Report;
 use ekvsnap::snapshot::encryption::{Keyring, OpenError};
 use ekvsnap::staging::{Staging, StagingError};
+use ekvsnap_testkit::bundled::bundled;
 use ekvsnap_testkit::encryption::{KeyFiles, encrypt};
 use ekvsnap_testkit::redis_rows::{string_key, string_value};
 use ekvsnap_testkit::sorted::SortedSnapshot;
+use ekvsnap_testkit::sst_writer::{Compress, Cut};
 use ekvsnap_testkit::version::Version;
 use tempfile::TempDir;
 
@@ -112,27 +114,38 @@ fn every_family_gives_the_tree_of_its_clear_form_by_every_way() {
         let expected = place.tree();
         assert!(expected.len() > 30, "{name}");
 
-        let snapshot = place.encrypted("0000000000000001.fsm", &fs::read(&clear).unwrap());
-        let dumped = decode(&inputs(&snapshot), &place.options(), place.folder.path(), 2).unwrap();
-        assert!(place.tree() == expected, "{name}, decoded");
-        let report = dumped.report;
-        assert!(report.encrypted_rows().map(|(id, _)| id).eq([1, 0x0102_0304]), "{name}");
-        let states: u64 = report.row_states.iter().map(|state| state.rows).sum();
-        let operational = report.classes.iter().find(|class| class.class == "operational").unwrap().rows;
-        assert_eq!(states + operational, report.rows, "{name}");
+        let ordinary = place.encrypted("0000000000000001.fsm", &fs::read(&clear).unwrap());
+        let bundle = |file: &str, compress| {
+            let cut = Cut { compress, ..Cut::default() };
+            fs::write(place.path(file), bundled(&fs::read(&ordinary).unwrap(), 100_000, &cut)).unwrap();
+            place.path(file)
+        };
+        let bundles = [
+            bundle("0000000000000002.fsm", Compress::Never),
+            bundle("0000000000000003.fsm", Compress::Always),
+        ];
+        for snapshot in bundles.into_iter().chain([ordinary]) {
+            let dumped = decode(&inputs(&snapshot), &place.options(), place.folder.path(), 2).unwrap();
+            assert!(place.tree() == expected, "{name}, decoded");
+            let report = dumped.report;
+            assert!(report.encrypted_rows().map(|(id, _)| id).eq([1, 0x0102_0304]), "{name}");
+            let states: u64 = report.row_states.iter().map(|state| state.rows).sum();
+            let operational = report.classes.iter().find(|class| class.class == "operational").unwrap().rows;
+            assert_eq!(states + operational, report.rows, "{name}");
 
-        for self_contained in [false, true] {
-            let database = place.load(&snapshot, &LoadOptions { self_contained, ..place.options() });
-            let keys = (!self_contained).then_some(&place.keys);
-            place.export(&database, keys).unwrap();
-            assert!(place.tree() == expected, "{name}, loaded and exported");
+            for self_contained in [false, true] {
+                let database = place.load(&snapshot, &LoadOptions { self_contained, ..place.options() });
+                let keys = (!self_contained).then_some(&place.keys);
+                place.export(&database, keys).unwrap();
+                assert!(place.tree() == expected, "{name}, loaded and exported");
+            }
+
+            let mut command = ekvsnap(["decode", "-q", "--force", "-", "-o"]);
+            command.arg(place.path("dump")).stdin(File::open(&snapshot).unwrap());
+            command.arg("--keys").arg(place.path("keys.json")).arg("--kek-file").arg(place.path("kek.bin"));
+            assert_eq!(said(&command.output().unwrap()), (Some(0), String::new()));
+            assert!(place.tree() == expected, "{name}, from standard input");
         }
-
-        let mut command = ekvsnap(["decode", "-q", "--force", "-", "-o"]);
-        command.arg(place.path("dump")).stdin(File::open(&snapshot).unwrap());
-        command.arg("--keys").arg(place.path("keys.json")).arg("--kek-file").arg(place.path("kek.bin"));
-        assert_eq!(said(&command.output().unwrap()), (Some(0), String::new()));
-        assert!(place.tree() == expected, "{name}, from standard input");
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod snapshot_support;
 
+use ekvsnap::snapshot::limits::SPOOLED_IN_MEMORY_BYTES;
 use ekvsnap::snapshot::{BodyFormat, Hlc, SnapshotError, Tables};
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
 use ekvsnap_testkit::sst_writer::{
@@ -513,6 +514,17 @@ fn numbers_beyond_the_reach_of_a_double_are_read_to_the_digit() {
     let seen = seen(&file(&bundle), None);
     assert_eq!(seen.opening.last_commit_ts, Hlc(u64::MAX - 1));
     assert_eq!(seen.closing.min_retained_ts, Hlc((1 << 53) + 1));
+}
+
+#[test]
+fn a_manifest_of_some_megabytes_does_not_lie_in_memory_and_is_read() {
+    let version = |number: u8| Version::put([vec![b'k'; 600_000], vec![number]].concat(), 1, vec![number]);
+    let rows: Vec<_> = (0..5).map(|number| row(&version(number))).collect();
+    let bundle = Bundle::of(&rows, 1, &Cut::default(), 9);
+    assert!(bundle.manifest().len() > 4 * SPOOLED_IN_MEMORY_BYTES);
+    let seen = seen(&file(&bundle), None);
+    assert_eq!(seen.rows.iter().map(|row| row.payload[0]).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(seen.closing.tables.map(|tables| tables.tables), Some(5));
 }
 
 #[test]

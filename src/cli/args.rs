@@ -407,7 +407,8 @@ pub struct WhichKeys {
     #[command(flatten)]
     adapters: AdapterArgs,
 
-    /// Of this adapter only this database, table, bucket or queue, e.g. `s3=photos`; repeatable
+    /// Only keys of this database, table, bucket or queue, e.g. `s3=photos`; repeatable. Of other adapters those named
+    /// with --adapter remain
     #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "Which keys")]
     scopes: Vec<(String, String)>,
 
@@ -425,11 +426,17 @@ impl WhichKeys {
 
     /// The keys of a database that are meant.
     pub fn filter(&self, staging: &Staging) -> anyhow::Result<Filter> {
-        let adapters = adapters(staging, self.adapters.given())?;
+        let adapters = match (self.adapters.given(), &self.scopes[..]) {
+            (None, [_, ..]) => {
+                adapters(staging, Some(self.scopes.iter().map(|(family, _)| family.clone()).collect()))?
+            }
+            (given, _) => adapters(staging, given)?,
+        };
         if let Some((family, name)) = self.scopes.iter().find(|(family, _)| !adapters.contains(family)) {
             let adapters = adapters.join(",");
-            let why =
-                format!("--scope {family}={name} is of none of the adapters asked for or loaded: {adapters}");
+            let why = format!(
+                "--scope {family}={name} does not go together with --adapter {adapters}, which leaves {family} out"
+            );
             return Err(UsageError(why).into());
         }
         let (scopes, types) = (self.scopes.clone(), self.types.clone());

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use ekvsnap::dump::manifest::ManifestError;
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
+use ekvsnap::query::QueryError;
 use ekvsnap::snapshot::encryption::{EncryptedRow, KeyFileError, SidecarError};
 use ekvsnap::snapshot::{SnapFileError, SnapshotError, TokenError};
 use ekvsnap::staging::StagingError;
@@ -117,6 +118,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<StagingError>() {
             return hints::of_staging(error);
         }
+        if let Some(error) = cause.downcast_ref::<QueryError>() {
+            return hints::of_query(error);
+        }
         cause.downcast_ref::<KeyError>().map(|error| error.hint.clone())
     })
 }
@@ -151,6 +155,9 @@ fn status(error: &anyhow::Error) -> Status {
         }
         if let Some(error) = cause.downcast_ref::<TargetError>() {
             return of_target(error);
+        }
+        if let Some(error) = cause.downcast_ref::<QueryError>() {
+            return of_query(error);
         }
         if let Some(error) = cause.downcast_ref::<ManifestError>() {
             return of_manifest(error);
@@ -265,6 +272,14 @@ fn of_staging(error: &StagingError) -> Status {
         | StagingError::Checkpoint(_)
         | StagingError::Migration(_)
         | StagingError::LargeValue(_) => Status::System,
+    }
+}
+
+fn of_query(error: &QueryError) -> Status {
+    match error {
+        QueryError::Invalid { .. } | QueryError::NotReading(_) | QueryError::TooLong { .. } => Status::Usage,
+        QueryError::Interrupted => Status::Interrupted,
+        QueryError::Staging(error) => of_staging(error),
     }
 }
 

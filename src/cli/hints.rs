@@ -4,6 +4,7 @@ use std::io;
 
 use ekvsnap::dump::target::TargetError;
 use ekvsnap::error::Error;
+use ekvsnap::query::QueryError;
 use ekvsnap::snapshot::encryption::{EncryptedRow, KeyFileError, OpenError, SidecarError};
 use ekvsnap::snapshot::{Corruption, SnapshotError};
 use ekvsnap::staging::StagingError;
@@ -115,6 +116,20 @@ pub fn of_staging(error: &StagingError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+/// For an error of a query.
+pub fn of_query(error: &QueryError) -> Option<String> {
+    match error {
+        QueryError::Invalid { near, .. } if !near.is_empty() => {
+            Some(format!("did you mean {}?", near.join(" or ")))
+        }
+        QueryError::NotReading(_) => {
+            Some("a staging database is only read here; sqlite3 can change a copy of it".to_owned())
+        }
+        QueryError::Staging(error) => of_staging(error),
+        _ => None,
+    }
 }
 
 fn is_damaged(error: &rusqlite::Error) -> bool {

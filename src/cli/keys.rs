@@ -28,21 +28,22 @@ Examples:
   ekvsnap keys 0000000000002710.fsm --match 'session:*' | wc -l
 
   Each to a file of its own:
-  ekvsnap keys prod.db --match 'user:1*' -0 | xargs -0 -I{} sh -c 'ekvsnap get prod.db \"$1\" > \"out/$1\"' - {}
+  ekvsnap keys prod.db --match 'user:1*' -0 |
+    xargs -0 -I{} sh -c 'ekvsnap get prod.db \"$1\" > \"out/$1\"' - {}
 
 Columns:
   FAMILY    redis, dynamodb, s3 or sqs
   TYPE      string, hll, hash, list, set, stream, zset; item; object; queue
-  BYTES     what a client gets: values, names, members, items; of a queue the bodies of its messages
+  BYTES     what a client gets: values, names, members, items; of a queue its messages' bodies
   ELEMENTS  fields, items, members, entries or messages
   EXPIRES   in UTC
-  KEY       as `get` takes it: of an item table/hash or table/hash/range, of an object bucket/key. What is no text
-            is escaped: \\n, \\x00, \\\\
+  KEY       as `get` takes it: of an item table/hash or table/hash/range, of an object bucket/key;
+            what is no text is escaped: \\n, \\xff, \\\\
 
 Fields of the objects that --json prints, one a line:
   family, scope, key, type, bytes, elements, expires, expire_at_ms, key_hex
-The key is text, or X'00FF' where it is none; key_hex are its bytes, or those of the encoded key attributes of an item.
-Fields may be added, but none is renamed.";
+The key is text, or X'00FF' where it is none; key_hex are its bytes, or those of the encoded key
+attributes of an item. Fields may be added, but none is renamed.";
 
 /// List keys: by family, type, pattern, size or expiry
 ///

@@ -17,8 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   ekvsnap load 0000000000002710.fsm --staging prod.db
 
-  Look inside with any SQLite, and write the tree whenever you like:
-  sqlite3 prod.db 'SELECT * FROM redis_keys LIMIT 5'
+  Look inside, with any other SQLite, too, and write the tree whenever you like:
+  ekvsnap sql prod.db 'SELECT * FROM redis_keys LIMIT 5'
   ekvsnap export prod.db -o dump";
 
 /// Load snapshots into a staging database (SQLite), to query it with any sqlite3 or to export it later

@@ -45,7 +45,14 @@ pub enum LogFormat {
 /// A result that nobody could be given; the run itself went well.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
-pub struct StdoutError(#[source] io::Error);
+pub struct StdoutError(#[source] pub io::Error);
+
+impl StdoutError {
+    /// Has whoever read it read enough?
+    pub fn is_closed(&self) -> bool {
+        self.0.kind() == io::ErrorKind::BrokenPipe
+    }
+}
 
 impl Manners {
     /// Sends messages where they belong.
@@ -77,10 +84,10 @@ impl Manners {
 
 /// Does anybody still read standard output, to which this was written?
 pub fn goes_on(written: io::Result<()>) -> anyhow::Result<ControlFlow<()>> {
-    match written {
+    match written.map_err(StdoutError) {
         Ok(()) => Ok(ControlFlow::Continue(())),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-        Err(error) => Err(StdoutError(error).into()),
+        Err(error) if error.is_closed() => Ok(ControlFlow::Break(())),
+        Err(error) => Err(error.into()),
     }
 }
 

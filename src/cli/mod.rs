@@ -15,8 +15,10 @@ mod keys;
 mod load;
 mod log;
 mod man;
+mod new_file;
 mod progress;
 mod source;
+mod sql;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,7 @@ enum Command {
     Keys(keys::Keys),
     Get(get::Get),
     Stats(stats::Stats),
+    Sql(sql::Sql),
     Verify(verify::Verify),
     #[command(subcommand)]
     Token(token::Token),
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Keys(command) => command.run(&cli.manners),
         Command::Get(command) => command.run(&cli.manners),
         Command::Stats(command) => command.run(&cli.manners),
+        Command::Sql(command) => command.run(&cli.manners),
         Command::Verify(command) => command.run(&cli.manners),
         Command::Token(command) => command.run(&cli.manners),
         Command::Completions(command) => command.run(&cli.manners),

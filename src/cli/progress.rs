@@ -12,6 +12,19 @@ use super::log::Manners;
 
 /// Steps of SQLite's machine between two looks for a signal: a few milliseconds.
 const STEPS_BETWEEN_LOOKS: i32 = 100_000;
+/// A sign that something works whose end nobody knows.
+pub fn spinner(template: &str) -> ProgressBar {
+    drawn(ProgressBar::new_spinner(), template)
+}
+
+fn drawn(bar: ProgressBar, template: &str) -> ProgressBar {
+    // A template that does not parse would show the default bar.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
 
 /// A bar per phase, and an ear for signals.
 pub struct Bars {
@@ -76,16 +89,10 @@ impl Progress for Bars {
                     "verifying  {spinner} looking for files",
                 ),
             };
-            let (fresh, template) = match total {
-                Some(total) => (ProgressBar::new(total), known),
-                None => (ProgressBar::new_spinner(), unknown),
+            *bar = match total {
+                Some(total) => drawn(ProgressBar::new(total), known),
+                None => spinner(unknown),
             };
-            *bar = fresh;
-            // A template that does not parse would show the default bar.
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("━╸ "));
-            }
-            bar.enable_steady_tick(Duration::from_millis(100));
         });
     }
 

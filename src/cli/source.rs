@@ -44,41 +44,41 @@ pub struct Source {
 impl SourceArgs {
     /// Opens the database, or makes one in TMPDIR.
     pub fn open(&self, adapters: &AdapterArgs, bars: &Bars) -> anyhow::Result<Source> {
-        for path in &self.sources {
-            match Given::at(path) {
-                Given::Snapshot => {}
-                Given::Staging => return self.open_staging(path.clone(), bars),
-                Given::Dump => {
-                    let why = format!(
-                        "{} is a dump: its keys are its files; give what it was made of",
-                        path.display()
-                    );
-                    return Err(UsageError(why).into());
-                }
-            }
-        }
-        let (inputs, keyring) = (inputs_at(self.sources.clone())?, self.keys.read()?);
-        let options = self.read.options(adapters, keyring.clone());
-        let (folder, staging) = load_for_now(&inputs, &options, bars)?;
-        let path = staging.path().to_owned();
-        staging.close().map_err(Error::from)?;
-        Source::of(path, keyring, Some(folder), bars)
-    }
-
-    fn open_staging(&self, path: PathBuf, bars: &Bars) -> anyhow::Result<Source> {
-        if self.sources.len() > 1 {
-            let why = format!("{} is a staging database: it is asked alone", path.display());
-            return Err(UsageError(why).into());
-        }
-        if self.read.has_moment() {
-            let why = format!("{} holds one moment: --as-of is for snapshots", path.display());
-            return Err(UsageError(why).into());
-        }
-        Source::of(path, self.keys.read()?, None, bars)
+        Source::open(&self.sources, &self.read, self.keys.read()?, adapters, bars)
     }
 }
 
 impl Source {
+    /// Opens the one database, or makes one of the snapshots, in TMPDIR.
+    pub fn open(
+        sources: &[PathBuf],
+        read: &ReadArgs,
+        keyring: Option<Arc<Keyring>>,
+        adapters: &AdapterArgs,
+        bars: &Bars,
+    ) -> anyhow::Result<Self> {
+        for path in sources {
+            let shown = path.display();
+            let why = match Given::at(path) {
+                Given::Snapshot => continue,
+                Given::Staging if sources.len() > 1 => {
+                    format!("{shown} is a staging database: it is asked alone")
+                }
+                Given::Staging if read.has_moment() => {
+                    format!("{shown} holds one moment: --as-of is for snapshots")
+                }
+                Given::Staging => return Self::of(path.clone(), keyring, None, bars),
+                Given::Dump => format!("{shown} is a dump: its keys are its files; give what it was made of"),
+            };
+            return Err(UsageError(why).into());
+        }
+        let inputs = inputs_at(sources.to_vec())?;
+        let (folder, staging) = load_for_now(&inputs, &read.options(adapters, keyring.clone()), bars)?;
+        let path = staging.path().to_owned();
+        staging.close().map_err(Error::from)?;
+        Self::of(path, keyring, Some(folder), bars)
+    }
+
     fn of(
         path: PathBuf,
         keyring: Option<Arc<Keyring>>,

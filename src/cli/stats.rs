@@ -29,8 +29,8 @@ Fields of the object that --json prints:
     types          type, keys, bytes, elements, and biggest: key, bytes, elements
     prefixes       prefix, keys, bytes; the prefix of keys without a separator is empty
     other_prefixes prefixes, keys, bytes of those not shown
-    expiries       keys by when they expire after snapshot_ms: expired, within_1_hour, within_1_day, within_7_days,
-                   within_30_days, later, never; each but the first without those before it
+    expiries       keys by when they expire, seen from snapshot_ms: expired, within_1_hour,
+                   within_1_day, within_7_days, within_30_days, later, never; none counts twice
 Keys and prefixes are shown as text, long ones cut. Fields may be added, but none is renamed.";
 
 /// Count keys and bytes by family, type and prefix, name the biggest, and say when keys expire
@@ -129,7 +129,7 @@ fn columns(out: &mut String, [first, rest @ ..]: [&dyn Display; 4]) {
 fn describe_biggest(out: &mut String, family: &FamilyStats, top: usize) {
     let mut biggest: Vec<_> =
         family.types.iter().flat_map(|of| of.biggest.iter().map(move |key| (of.key_type, key))).collect();
-    biggest.sort_by(|(_, a), (_, b)| b.bytes.cmp(&a.bytes));
+    biggest.sort_by_key(|(_, key)| std::cmp::Reverse(key.bytes));
     if top > 0 {
         let _ = writeln!(out, "  {:>12}  {:<6}  biggest keys", "bytes", "type");
     }

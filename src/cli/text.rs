@@ -59,7 +59,8 @@ pub fn finish_load(manners: &Manners, report: &Report, staging: &Path) -> anyhow
             "snapshots loaded"
         ),
         LogFormat::Text => {
-            let staging = format!("staging   {}: query it with sqlite3, or export it\n", staging.display());
+            let staging =
+                format!("staging   {}: query it with ekvsnap sql, or export it\n", staging.display());
             manners.print(&(summary(report) + &staging + verdict(status)))?;
         }
     }

@@ -1,13 +1,9 @@
 //! `ekvsnap token`: the 17 bytes by which a Raft log refers to a snapshot, and the `.snap` file that carries them.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use ekvsnap::error::Error;
 use ekvsnap::snapshot::{self, SnapFileError, TokenError};
@@ -16,8 +12,9 @@ use ekvsnap::verify::{
 };
 use serde_json::json;
 
-use super::exit::{ExistsError, Status, UsageError, leaving_nothing};
+use super::exit::{Status, UsageError, leaving_nothing};
 use super::log::Manners;
+use super::new_file;
 use super::progress::Bars;
 use super::verify::Printer;
 
@@ -195,22 +192,10 @@ impl Make {
         let token = snapshot::Token { index, crc32c };
         match &self.output {
             None => manners.print(&format!("{token}\n"))?,
-            Some(output) => write_new(output, &token.encode())?,
+            Some(output) => new_file::write(output, &token.encode())?,
         }
         Ok(Status::Whole)
     }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            return Err(ExistsError(path.to_owned()).into());
-        }
-        opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
-    };
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 impl Check {

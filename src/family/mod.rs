@@ -83,7 +83,7 @@ pub trait Family: Sync {
     }
 
     /// Where a key could stand that people call `name`: the key itself, or table or bucket, `/` and the key. Whether it is
-    /// there is left to the view `keys`. An empty key stands for the beginning of a scope that is there.
+    /// there, under that name, is left to the view `keys`: places nearby may be among them.
     ///
     /// # Errors
     /// Whatever SQLite says.

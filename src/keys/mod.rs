@@ -148,9 +148,11 @@ impl Filter {
         Self { adapters, ..Self::default() }
     }
 
-    /// The adapters asked for, in the order of the manifest.
+    /// The adapters asked for, in the order of the view.
     fn families(&self) -> impl Iterator<Item = &'static str> {
-        ADAPTERS.into_iter().filter(|name| self.adapters.iter().any(|asked| asked == name))
+        let mut families = ADAPTERS;
+        families.sort_unstable();
+        families.into_iter().filter(|name| self.adapters.iter().any(|asked| asked == name))
     }
 
     fn of_family(&self, family: &str) -> Condition {

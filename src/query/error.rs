@@ -4,16 +4,17 @@ use std::fmt;
 
 use rusqlite::{Connection, Error, ErrorCode};
 
-use super::FUNCTIONS;
 use super::relations::relations;
 use super::script::Statement;
+use super::{Change, FUNCTIONS};
 use crate::staging::StagingError;
 
 /// How much of a line is shown on either side of a place, in characters.
 const SHOWN_CHARS: usize = 60;
 
-/// How alike a name must be to be meant, from 0 to 1, and how many are named.
-const LIKENESS: f64 = 0.75;
+/// How alike a name must be to be meant, from 0 to 1, how much less than the likest, and how many are named.
+const LIKENESS: f64 = 0.65;
+const LESS_LIKE: f64 = 0.15;
 const MAX_SUGGESTIONS: usize = 3;
 
 /// Why a query has no answer.
@@ -83,29 +84,30 @@ impl fmt::Display for Place {
 pub(super) fn explain(
     error: Error,
     statement: &Statement,
-    refused: Option<String>,
+    refused: Option<Change>,
     connection: &Connection,
 ) -> QueryError {
-    use ErrorCode::{
-        AuthorizationForStatementDenied, OperationInterrupted, ReadOnly, TooBig, TypeMismatch, Unknown,
-    };
-    let invalid = |message: String, place| {
-        let near = near_names(&message, connection).unwrap_or_default();
+    use ErrorCode::{OperationInterrupted, ReadOnly, TooBig, TypeMismatch, Unknown};
+    let first_word = || statement.text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    match refused {
+        Some(Change::Named(what)) => return QueryError::NotReading(what),
+        Some(Change::Statement) => return QueryError::NotReading(first_word()),
+        None => {}
+    }
+    let invalid = |message: String, place: Option<Place>| {
+        let missing = Missing::of(&message);
+        let place = place.or_else(|| place_of_name(statement, missing.as_ref()?.name));
+        let near = missing.map_or(Ok(Vec::new()), |missing| missing.near(connection)).unwrap_or_default();
         QueryError::Invalid { message, place, near }
     };
     match error {
         Error::SqlInputError { msg, offset, .. } => {
             invalid(msg, usize::try_from(offset).ok().and_then(|offset| place(statement, offset)))
         }
-        Error::SqliteFailure(failure, message) => match (failure.code, refused) {
-            (AuthorizationForStatementDenied, Some(what)) => QueryError::NotReading(what),
-            (AuthorizationForStatementDenied | ReadOnly, _) => {
-                QueryError::NotReading("a change of the database".to_owned())
-            }
-            (OperationInterrupted, _) => QueryError::Interrupted,
-            (Unknown | TooBig | TypeMismatch, _) => {
-                invalid(message.unwrap_or_else(|| failure.to_string()), None)
-            }
+        Error::SqliteFailure(failure, message) => match failure.code {
+            ReadOnly => QueryError::NotReading(first_word()),
+            OperationInterrupted => QueryError::Interrupted,
+            Unknown | TooBig | TypeMismatch => invalid(message.unwrap_or_else(|| failure.to_string()), None),
             _ => StagingError::from(Error::SqliteFailure(failure, message)).into(),
         },
         // What SQLite was never asked: several statements, a NUL.
@@ -124,22 +126,42 @@ fn place(statement: &Statement, offset: usize) -> Option<Place> {
     })
 }
 
-/// For a name that is not there: names of its kind that are, the likest first.
-fn near_names(message: &str, connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let missing = |kind: &str| message.strip_prefix(kind).map(str::trim);
-    let relations = || relations(connection);
-    let (name, names): (_, Vec<String>) = if let Some(name) = missing("no such table:") {
-        (name, relations()?.into_iter().map(|relation| relation.name).collect())
-    } else if let Some(name) = missing("no such column:") {
-        (name, relations()?.into_iter().flat_map(|relation| relation.columns).collect())
-    } else if let Some(name) = missing("no such function:") {
-        (name, FUNCTIONS.iter().map(|function| function.name.to_owned()).collect())
-    } else {
-        return Ok(Vec::new());
-    };
-    // A qualified one, a quoted one, and what SQLite adds about quotes.
-    let name = name.split(" - ").next().unwrap_or_default().rsplit('.').next().unwrap_or_default();
-    Ok(near(name.trim_matches('"'), names))
+/// Where a name stands that SQLite has not said the place of.
+fn place_of_name(statement: &Statement, name: &str) -> Option<Place> {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let (offset, _) = statement.text.match_indices(name).find(|(offset, _)| {
+        let before = statement.text.get(..*offset).unwrap_or_default();
+        let behind = statement.text.get(offset + name.len()..).unwrap_or_default();
+        !before.ends_with(is_word) && !behind.starts_with(is_word)
+    })?;
+    place(statement, offset)
+}
+
+/// A name that is not there.
+struct Missing<'m> {
+    kind: &'m str,
+    /// Without the table or database before it.
+    name: &'m str,
+}
+
+impl<'m> Missing<'m> {
+    fn of(message: &'m str) -> Option<Self> {
+        let (kind, name) = message.strip_prefix("no such ")?.split_once(": ")?;
+        // Behind a name in quotes SQLite wonders whether it is meant as a text.
+        let name = name.split(" - ").next()?.rsplit('.').next()?.trim_matches('"');
+        Some(Self { kind, name })
+    }
+
+    /// Names of its kind that are there and like it.
+    fn near(&self, connection: &Connection) -> rusqlite::Result<Vec<String>> {
+        let names = match self.kind {
+            "table" => relations(connection)?.into_iter().map(|relation| relation.name).collect(),
+            "column" => relations(connection)?.into_iter().flat_map(|relation| relation.columns).collect(),
+            "function" => FUNCTIONS.iter().map(|function| function.name.to_owned()).collect(),
+            _ => return Ok(Vec::new()),
+        };
+        Ok(near(self.name, names))
+    }
 }
 
 /// Of these, the names that are most like `name`, the likest first.
@@ -148,10 +170,14 @@ pub fn near(name: &str, mut names: Vec<String>) -> Vec<String> {
     names.dedup();
     let mut rated: Vec<_> = names
         .into_iter()
-        .map(|other| (strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase()), other))
+        .map(|other| {
+            (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase()), other)
+        })
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .collect();
     rated.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    let least = rated.first().map_or(0.0, |(likest, _)| likest - LESS_LIKE);
+    rated.retain(|(likeness, _)| *likeness >= least);
     rated.into_iter().map(|(_, name)| name).take(MAX_SUGGESTIONS).collect()
 }
 
@@ -177,6 +203,16 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_name_is_found_where_sqlite_does_not_say() {
+        let statement = statement("SELECT keys_a,\n keyss FROM x.keys", 1);
+        assert_eq!(Missing::of("no such table: x.keys").unwrap().name, "keys");
+        assert_eq!(Missing::of("no such column: \"k\" - should this be").unwrap().name, "k");
+        let found = place_of_name(&statement, "keys").unwrap();
+        assert_eq!((found.line, found.column), (2, " keyss FROM x.".len()));
+        assert_eq!(place_of_name(&statement, "key"), None);
+    }
+
+    #[test]
     fn of_a_long_line_only_what_is_around_the_place_is_shown() {
         let text = format!("{}nope{}", "a,".repeat(500), ",b".repeat(500));
         let shown = marked(&text, 1, 1000);
@@ -188,8 +224,11 @@ mod tests {
 
     #[test]
     fn names_that_are_like_it_are_suggested() {
-        let names = || ["redis_keys", "redis_ttl", "s3_objects", "sqs_queues"].map(str::to_owned).to_vec();
-        assert_eq!(near("redis_key", names())[0], "redis_keys");
+        let names = || {
+            ["redis_keys", "redis_ttl", "redis_hll", "s3_objects", "sqs_queues"].map(str::to_owned).to_vec()
+        };
+        assert_eq!(near("redis_key", names()), ["redis_keys"]);
+        assert_eq!(near("redis_tll", names()), ["redis_hll", "redis_ttl"]);
         assert_eq!(near("Objects", names()), ["s3_objects"]);
         assert!(near("zzz", names()).is_empty());
     }

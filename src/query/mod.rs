@@ -26,7 +26,7 @@ pub use script::{MAX_STATEMENT_BYTES, Script, Statement};
 use crate::staging::{Staging, StagingError};
 
 /// Pragmas that tell something about their argument; all others with an argument set something.
-const TELLING_PRAGMAS: [&str; 11] = [
+const TELLING_PRAGMAS: [&str; 10] = [
     "foreign_key_check",
     "foreign_key_list",
     "index_info",
@@ -37,12 +37,10 @@ const TELLING_PRAGMAS: [&str; 11] = [
     "table_info",
     "table_list",
     "table_xinfo",
-    "table_valued_functions",
 ];
 
 /// Pragmas that do something without an argument.
-const DOING_PRAGMAS: [&str; 5] =
-    ["incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint", "release_memory"];
+const DOING_PRAGMAS: [&str; 4] = ["incremental_vacuum", "optimize", "shrink_memory", "wal_checkpoint"];
 
 /// A staging database for queries that somebody else has written: nothing in it or beside it can be changed, and no
 /// other file can be reached.
@@ -51,8 +49,17 @@ pub struct Database {
     refused: Refused,
 }
 
-/// What the query that is being prepared was not allowed to do.
-type Refused = Arc<Mutex<Option<String>>>;
+/// What the query that is being prepared was not allowed to do first.
+type Refused = Arc<Mutex<Option<Change>>>;
+
+/// What goes beyond reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Change {
+    /// In words of SQL.
+    Named(String),
+    /// What the first word of the statement says: `DROP`, `VACUUM`.
+    Statement,
+}
 
 impl Database {
     /// Opens one, also one whose load was interrupted.
@@ -109,9 +116,9 @@ impl Database {
     }
 }
 
-/// What an action would do beyond reading, in words of SQL.
-fn change(action: AuthAction<'_>) -> Option<String> {
-    Some(match action {
+/// What an action would do beyond reading.
+fn change(action: AuthAction<'_>) -> Option<Change> {
+    Some(Change::Named(match action {
         AuthAction::Select
         | AuthAction::Read { .. }
         | AuthAction::Recursive
@@ -127,8 +134,7 @@ fn change(action: AuthAction<'_>) -> Option<String> {
             }
             format!("PRAGMA {pragma_name}")
         }
-        AuthAction::Attach { .. } => "another database file".to_owned(),
-        AuthAction::Detach { .. } => "DETACH".to_owned(),
+        // A change of the schema begins with one of its table.
         AuthAction::Insert { table_name } if !table_name.starts_with("sqlite_") => {
             format!("INSERT INTO {table_name}")
         }
@@ -138,6 +144,102 @@ fn change(action: AuthAction<'_>) -> Option<String> {
         AuthAction::Delete { table_name } if !table_name.starts_with("sqlite_") => {
             format!("DELETE FROM {table_name}")
         }
-        _ => "a change of the schema".to_owned(),
-    })
+        _ => return Some(Change::Statement),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> (tempfile::TempDir, Database) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s.db");
+        Staging::create(&path).unwrap().close().unwrap();
+        let database = Database::open(&path).unwrap();
+        (directory, database)
+    }
+
+    fn run(database: &Database, sql: &str) -> Result<(), QueryError> {
+        let statement = Statement { text: sql.to_owned(), line: 1 };
+        let explain = |error| database.explain(error, &statement);
+        let mut query = database.connection().prepare(sql).map_err(explain)?;
+        let mut rows = query.query([]).map_err(explain)?;
+        while rows.next().map_err(explain)?.is_some() {}
+        Ok(())
+    }
+
+    #[test]
+    fn whatever_changes_something_is_refused_by_name() {
+        let (directory, database) = database();
+        let before = std::fs::read(directory.path().join("s.db")).unwrap();
+        for (sql, what) in [
+            ("INSERT INTO run VALUES ('a', 1)", "INSERT INTO run"),
+            ("WITH x AS (SELECT 1) UPDATE run SET value = 1", "UPDATE run"),
+            ("DELETE FROM run", "DELETE FROM run"),
+            ("REPLACE INTO run VALUES ('a', 1)", "INSERT INTO run"),
+            ("DROP VIEW keys", "DROP"),
+            ("CREATE TABLE x (a)", "CREATE"),
+            ("CREATE TEMP TABLE x (a)", "CREATE"),
+            ("CREATE VIRTUAL TABLE x USING fts5(a)", "CREATE"),
+            ("ALTER TABLE run RENAME TO x", "ALTER"),
+            ("ATTACH 'other.db' AS other", "ATTACH"),
+            ("DETACH main", "DETACH"),
+            ("VACUUM INTO 'other.db'", "VACUUM"),
+            ("VACUUM", "VACUUM"),
+            ("REINDEX", "REINDEX"),
+            ("ANALYZE", "ANALYZE"),
+            ("PRAGMA journal_mode = wal", "PRAGMA journal_mode"),
+            ("PRAGMA writable_schema(on)", "PRAGMA writable_schema"),
+            ("PRAGMA optimize", "PRAGMA optimize"),
+            ("SELECT load_extension('other.so')", "load_extension()"),
+        ] {
+            match run(&database, sql) {
+                Err(QueryError::NotReading(refused)) => assert_eq!(refused, what, "{sql}"),
+                other => panic!("{sql}: {other:?}"),
+            }
+        }
+        assert_eq!(std::fs::read(directory.path().join("s.db")).unwrap(), before);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "a file has come");
+    }
+
+    #[test]
+    fn everything_that_reads_is_run() {
+        let (_directory, database) = database();
+        for relation in relations(database.connection()).unwrap() {
+            run(&database, &format!("SELECT * FROM {}", relation.name)).unwrap();
+        }
+        for sql in [
+            "PRAGMA table_info(run)",
+            "PRAGMA journal_mode",
+            "PRAGMA integrity_check",
+            "SELECT * FROM pragma_index_list('run')",
+            "SELECT * FROM dbstat",
+            "BEGIN",
+            "COMMIT",
+            "EXPLAIN QUERY PLAN SELECT * FROM keys",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9) SELECT sum(i) FROM n",
+            "SELECT value FROM json_each('[1, 2]')",
+        ] {
+            run(&database, sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told_from_what_fails() {
+        let (_directory, database) = database();
+        for sql in [
+            "SELECT",
+            "SELECT 1 2",
+            "SELECT \"kez\" FROM keys",
+            "SELECT abs(-9223372036854775807 - 1)",
+            "SELECT json('{')",
+            "SELECT readable(1)",
+            "SELECT zeroblob(3000000000)",
+        ] {
+            assert!(matches!(run(&database, sql), Err(QueryError::Invalid { .. })), "{sql}");
+        }
+        database.connection().progress_handler(1, Some(|| true)).unwrap();
+        assert!(matches!(run(&database, "SELECT count(*) FROM keys"), Err(QueryError::Interrupted)));
+    }
 }

@@ -7,7 +7,10 @@ use rusqlite::Connection;
 /// `docs/staging.md`.
 pub const RELATIONS: &[(&str, &str)] = &[
     ("keys", "every key of the dump: a Redis key, a DynamoDB item, an S3 object, an SQS queue"),
-    ("biggest_keys", "keys, those with the most bytes first; give a LIMIT"),
+    (
+        "biggest_keys",
+        "one of the hundred keys with the most bytes, the biggest first; for those of a family, order keys",
+    ),
     ("expiries_by_day", "a day on which keys of a family expire"),
     (
         "orphans",
@@ -189,7 +192,9 @@ mod tests {
                 Some((name, holds.replace('`', "")))
             })
             .collect();
-        let ours: Vec<_> = RELATIONS.iter().map(|(name, holds)| (*name, holds.to_string())).collect();
-        assert_eq!(ours, documented);
+        for ((name, holds), words) in RELATIONS.iter().zip(&documented) {
+            assert_eq!((*name, holds.to_string()), *words);
+        }
+        assert_eq!(RELATIONS.len(), documented.len());
     }
 }

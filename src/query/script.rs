@@ -4,10 +4,10 @@
 /// Longest statement, in bytes; SQLite's own bound would be a gigabyte.
 pub const MAX_STATEMENT_BYTES: usize = 1 << 20;
 
-/// A statement, with its semicolon if it has one.
+/// A statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Without the white space around it.
+    /// With its semicolon, if it has one, and without white space and comments before it.
     pub text: String,
     /// The line on which it begins, from 1.
     pub line: usize,
@@ -23,7 +23,8 @@ pub struct Script {
     /// Lines before `start`.
     lines: usize,
     inside: Inside,
-    has_content: bool,
+    /// Where the statement has its first byte that is neither white space nor of a comment.
+    content: Option<usize>,
 }
 
 /// What the scanner stands in.
@@ -42,8 +43,13 @@ enum Inside {
 impl Script {
     /// Appends a line, or several; two bytes that belong together must not be torn apart.
     pub fn push(&mut self, lines: &str) {
+        if self.is_between_statements() {
+            // White space and comments are not kept.
+            self.take(self.scanned);
+        }
         self.text.drain(..self.start);
         self.scanned -= self.start;
+        self.content = self.content.map(|content| content - self.start);
         self.start = 0;
         self.text.push_str(lines);
     }
@@ -66,7 +72,9 @@ impl Script {
                     self.scanned += 1;
                 }
                 (Inside::Statement, _, _) => {
-                    self.has_content |= !byte.is_ascii_whitespace();
+                    if !byte.is_ascii_whitespace() {
+                        self.content.get_or_insert(self.scanned - 1);
+                    }
                     match byte {
                         b'\'' | b'"' | b'`' => self.inside = Inside::Quotes(byte),
                         b'[' => self.inside = Inside::Quotes(b']'),
@@ -93,7 +101,7 @@ impl Script {
 
     /// Is no statement begun? Then a line may be something else.
     pub fn is_between_statements(&self) -> bool {
-        !self.has_content && self.inside == Inside::Statement && self.scanned == self.text.len()
+        self.content.is_none() && self.inside == Inside::Statement && self.scanned == self.text.len()
     }
 
     /// Does the text end in a string, a quoted name or a comment?
@@ -101,24 +109,30 @@ impl Script {
         self.inside != Inside::Statement
     }
 
-    /// Bytes of the statement that is begun.
-    pub fn pending_bytes(&self) -> usize {
-        self.text.len() - self.start
+    /// The line on which the statement begins that is begun, if it is longer than [`MAX_STATEMENT_BYTES`] already.
+    pub fn too_long(&self) -> Option<usize> {
+        let is_too_long = self.text.len() - self.start > MAX_STATEMENT_BYTES;
+        is_too_long.then(|| self.line_of(self.content.unwrap_or(self.start)))
+    }
+
+    fn line_of(&self, at: usize) -> usize {
+        self.lines + newlines(self.text.get(self.start..at).unwrap_or_default()) + 1
     }
 
     fn take(&mut self, end: usize) -> Option<Statement> {
-        let raw = self.text.get(self.start..end).unwrap_or_default();
-        let text = raw.trim();
-        let blank = raw.len() - raw.trim_start().len();
-        let newlines = |text: &str| text.bytes().filter(|byte| *byte == b'\n').count();
-        let line = self.lines + newlines(&raw[..blank]) + 1;
-        self.lines += newlines(raw);
-        let statement = self.has_content.then(|| Statement { text: text.to_owned(), line });
+        let statement = self.content.take().map(|content| Statement {
+            text: self.text.get(content..end).unwrap_or_default().trim_end().to_owned(),
+            line: self.line_of(content),
+        });
+        self.lines += newlines(self.text.get(self.start..end).unwrap_or_default());
         self.start = end;
         self.scanned = end;
-        self.has_content = false;
         statement
     }
+}
+
+fn newlines(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -142,6 +156,7 @@ mod tests {
             "SELECT 1 -- not here;\n;",
             "SELECT 1 /* nor here; 'neither */ ;",
             "SELECT 1 - -1 / 2;",
+            "-1; ",
             "SELECT '--', '/*', 1;",
             "SELECT 'open; ",
         ] {
@@ -151,6 +166,7 @@ mod tests {
 
     #[test]
     fn blanks_and_comments_are_no_statements() {
+        assert_eq!(statements("-- before;\n /* it; */ SELECT 1;"), ["SELECT 1;"]);
         for none in ["", " \n\t", ";;; ;", "-- nothing;\n", "/* nothing; */ ;", "-- open"] {
             assert!(statements(none).is_empty(), "{none:?}");
         }
@@ -165,7 +181,7 @@ mod tests {
             lines.extend(std::iter::from_fn(|| script.next_statement()).map(|one| one.line));
         }
         lines.extend(script.rest().map(|one| one.line));
-        assert_eq!(lines, [1, 3, 4, 5]);
+        assert_eq!(lines, [1, 3, 4, 6]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 const SHOWN_BYTES: usize = 160;
 
-/// A key for a message: as [`Escaped`], long keys cut with their length.
+/// A key for a message: UTF-8 as it is, other bytes and controls as escapes, long keys cut with their length.
 pub struct Readable<'a>(pub &'a [u8]);
 
 impl fmt::Display for Readable<'_> {

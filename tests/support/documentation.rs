@@ -62,7 +62,12 @@ impl Command {
 
 /// All commands of the page, in its order.
 pub fn commands() -> Vec<Command> {
-    let blocks = PAGE.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    commands_of(PAGE)
+}
+
+/// The same of any page.
+pub fn commands_of(page: &'static str) -> Vec<Command> {
+    let blocks = page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let mut commands = Vec::<Command>::new();
     for line in blocks.flat_map(str::lines) {
         match line.strip_prefix("$ ") {

@@ -18,6 +18,12 @@ pub(super) fn places(connection: &Connection, name: &[u8]) -> Result<Vec<KeyPlac
     )?;
     let mut of_both = connection
         .prepare("SELECT identity FROM dynamodb_item WHERE table_id = ? AND hash = ? AND range = ?")?;
+    // What stands beside an item that is not there.
+    let item = "SELECT identity FROM dynamodb_item WHERE table_id = ?1 AND hash";
+    let mut beside = [
+        connection.prepare(&format!("{item} >= ?2 ORDER BY hash LIMIT 1"))?,
+        connection.prepare(&format!("{item} < ?2 ORDER BY hash DESC LIMIT 1"))?,
+    ];
     let mut places = Vec::new();
     for (table_name, rest) in splits(name) {
         let mut scope = Vec::new();
@@ -29,7 +35,10 @@ pub(super) fn places(connection: &Connection, name: &[u8]) -> Result<Vec<KeyPlac
             // An item whose hash is too long to be shown is called by its encoded key attributes.
             blob_literal(rest).into_iter().for_each(&mut add);
             for hash in values(rest) {
-                of_hash.query_map((id, hash), |row| row.get(0))?.try_for_each(|key| key.map(&mut add))?;
+                of_hash.query_map((id, &hash), |row| row.get(0))?.try_for_each(|key| key.map(&mut add))?;
+                for query in &mut beside {
+                    query.query_map((id, &hash), |row| row.get(0))?.try_for_each(|key| key.map(&mut add))?;
+                }
             }
             for (hash, range) in splits(rest) {
                 for hash in values(hash) {
