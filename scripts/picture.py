@@ -24,7 +24,8 @@ COLUMNS, LINES = 108, 70
 SESSION = [
     "ekvsnap decode n1 --output dump --staging dump.db",
     "jq -c .fields dump/redis/db_0/hashes/a%3Ahash%3A970449.json",
-    'sqlite3 -box dump.db "SELECT type, count(*) AS keys, sum(bytes) AS bytes FROM keys GROUP BY type"',
+    "ekvsnap keys dump.db --match 'a:*' --sort size --limit 3",
+    'ekvsnap sql dump.db "SELECT type, count(*) AS keys, sum(bytes) AS bytes FROM keys GROUP BY type"',
     "ekvsnap verify dump --against n1",
     "printf x >> dump/redis/db_0/strings_ttl.jsonl; ekvsnap verify dump",
 ]

@@ -103,6 +103,7 @@ const EXPLAINED: &[&str] = &[
     "src/dump/target.rs",
     "src/dump/tree.rs",
     "src/error.rs",
+    "src/query/error.rs",
     "src/snapshot/encryption/kek.rs",
     "src/snapshot/encryption/keyring.rs",
     "src/snapshot/encryption/open_error.rs",
@@ -116,7 +117,14 @@ const EXPLAINED: &[&str] = &[
 ];
 
 /// Those with details only, which follow such a message: the rule that a malformed row breaks, say.
-const DETAILS: &[&str] = &["src/family/", "src/snapshot/encryption/sidecar.rs", "src/snapshot/sst/"];
+const DETAILS: &[&str] = &[
+    "src/dump/name.rs",
+    "src/family/",
+    "src/query/functions.rs",
+    "src/snapshot/encryption/sidecar.rs",
+    "src/snapshot/readable.rs",
+    "src/snapshot/sst/",
+];
 
 fn sources(folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
