@@ -10,11 +10,12 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
 
+mod session_support;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
 use ekvsnap_testkit::encryption::{DataKey, KeyFiles, encrypt};
@@ -23,24 +24,9 @@ use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::sst_writer::{Bundle, Compress, Cut, Parts, Table, data_block, mend};
 use ekvsnap_testkit::version::Version;
 use ekvsnap_testkit::writer::MIN_RETAINED_TS;
-use regex::Regex;
-use snapbox::assert::DEFAULT_ACTION_ENV;
-use snapbox::{Assert, Data, Redactions};
+use session_support::{compare, copy_fixtures, run};
 
 const SESSIONS: &str = "tests/cli";
-
-fn copy_fixtures(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let from = entry.unwrap().path();
-        let to = to.join(from.file_name().unwrap());
-        if from.is_dir() {
-            copy_fixtures(&from, &to);
-        } else if from.extension().is_some_and(|extension| extension == "fsm") {
-            fs::copy(&from, &to).unwrap();
-        }
-    }
-}
 
 fn damaged_files(folder: &Path) {
     let whole = fs::read("tests/fixtures/redis-small/00000000000002ef.fsm").unwrap();
@@ -187,42 +173,6 @@ fn encrypted_files(folder: &Path) {
     fs::write(folder.join("short-envelope.fsm"), short.to_bytes().unwrap()).unwrap();
 }
 
-/// The outcome of a command as a session shows it.
-fn run(command: &str, folder: &Path) -> String {
-    let bin = Path::new(env!("CARGO_BIN_EXE_ekvsnap")).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .current_dir(folder)
-        .env("PATH", path)
-        .env("LC_ALL", "C")
-        .env("COLUMNS", "100")
-        .env("SOURCE_DATE_EPOCH", "1767225600")
-        .output()
-        .unwrap();
-    let mut shown = String::from_utf8_lossy(&output.stderr).into_owned();
-    shown.push_str(&String::from_utf8_lossy(&output.stdout));
-    match output.status.code() {
-        Some(0) => {}
-        Some(status) => writeln!(shown, "[{status}]").unwrap(),
-        None => shown.push_str("[killed]\n"),
-    }
-    shown
-}
-
-fn redactions() -> Redactions {
-    let mut redactions = Redactions::new();
-    for (name, what) in [
-        ("[SIZE]", r#"\b(?<redacted>[0-9.]+ (B|KiB|MiB))\b"#),
-        ("[SIZE]", r#""bytes":(?<redacted>[0-9]+)"#),
-        ("[TIME]", r#""timestamp":"(?<redacted>[^"]+)""#),
-    ] {
-        redactions.insert(name, Regex::new(what).unwrap()).unwrap();
-    }
-    redactions.insert("[VERSION]", env!("CARGO_PKG_VERSION")).unwrap();
-    redactions
-}
-
 fn play(session: &str) {
     let folder = tempfile::tempdir().unwrap();
     copy_fixtures(Path::new("tests/fixtures"), folder.path());
@@ -239,10 +189,7 @@ fn play(session: &str) {
             writeln!(played, "{line}").unwrap();
         }
     }
-    let expected = Data::read_from(&path, None);
-    // Backslashes belong to keys here, not to paths.
-    let assert = Assert::new().action_env(DEFAULT_ACTION_ENV).redact_with(redactions());
-    assert.normalize_paths(false).eq(played, expected);
+    compare(played, &path);
 }
 
 macro_rules! sessions {
@@ -264,4 +211,6 @@ macro_rules! sessions {
     };
 }
 
-sessions! { bundle decode encryption errors export get help info keys load sql stats token verify }
+sessions! {
+    bundle completions decode encryption errors export get info keys load man sql stats token verify
+}

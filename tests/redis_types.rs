@@ -4,9 +4,10 @@
 mod support;
 
 use ekvsnap_testkit::redis_rows::{
-    Blob, Counted, blob_key, count_meta, count_meta_key, element_key, hash_blob, hll_key, list_delta,
-    list_delta_key, list_item_key, list_meta, list_meta_key, score, set_blob, stream_blob, stream_entry,
-    stream_entry_key, stream_meta, stream_meta_key, string_key, string_value, zset_blob,
+    Blob, Counted, blob_key, count_meta, count_meta_key, element_key, hash_blob, hll_key, hll_value,
+    list_delta, list_delta_key, list_item_key, list_meta, list_meta_key, score, set_blob, stream_blob,
+    stream_entry, stream_entry_key, stream_meta, stream_meta_key, string_key, string_value, ttl_key,
+    ttl_value, zset_blob,
 };
 use support::{Row, dump, expected};
 
@@ -238,4 +239,31 @@ fn an_item_belongs_to_the_key_that_is_its_row_key_without_the_last_eight_bytes()
         ("lists/k%80%00%00%00%00%00%00%05.json", expected::list(&["b"], None)),
     ]);
     dump.assert_warnings(&[("redis_list_length_mismatch", 1)]);
+}
+
+#[test]
+fn a_collection_named_like_the_row_of_another_key_is_hidden_by_that_row() {
+    let long = string_value(&vec![b'v'; 40_000], Some(2_000_000_000_000));
+    let hiding: [Row; 6] = [
+        (string_key(b"a"), string_value(b"in clear", None)),
+        (string_key(b"b"), long),
+        (string_key(b"c"), b"without envelope".to_vec()),
+        (hll_key(b"x"), hll_value(&set_blob(["m"]), None)),
+        (ttl_key(b"a"), ttl_value(1_900_000_000_000)),
+        (list_meta_key(b"x2"), list_meta(0, 0, 0, Some(1_900_000_000_000))),
+    ];
+    for (name, value) in &hiding {
+        let mut rows = hiding.to_vec();
+        rows.push((count_meta_key(Counted::Set, name), count_meta(0, None)));
+        rows.push((count_meta_key(Counted::Set, b"!redis|str|absent"), count_meta(0, None)));
+        let dump = dump(&rows);
+        let file = dump.files.iter().find(|(path, bytes)| path.starts_with("strings/%21") && *bytes == value);
+        assert!(file.is_some(), "{:?}", dump.shown());
+        assert_eq!(dump.files.keys().filter(|path| path.starts_with("sets/")).count(), 1);
+        assert!(
+            dump.samples("redis_type_conflict")
+                .iter()
+                .all(|sample| sample.ends_with("set beside bare string"))
+        );
+    }
 }

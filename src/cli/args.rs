@@ -194,7 +194,8 @@ impl KeyArgs {
 /// Which families.
 #[derive(Args)]
 pub struct AdapterArgs {
-    /// Only these adapters, e.g. `redis,sqs`; rows of others are counted and left out. Default: all there are
+    /// Only these adapters, of dynamodb, s3, redis and sqs, e.g. `redis,sqs`; rows of others are counted and left out.
+    /// Default: all there are
     #[arg(
         long = "adapter",
         visible_alias = "family",
@@ -257,7 +258,7 @@ pub struct ExportArgs {
     #[arg(long, help_heading = "What to write")]
     include_sqs_side_records: bool,
 
-    /// DynamoDB items as one file each, or many to a file, one per line
+    /// DynamoDB items as one file each (per-item), or many to a file, one per line (jsonl)
     #[arg(
         long,
         value_enum,
@@ -411,7 +412,8 @@ pub struct WhichKeys {
     #[arg(long = "scope", value_name = "FAMILY=NAME", value_parser = parse_scope, help_heading = "Which keys")]
     scopes: Vec<(String, String)>,
 
-    /// Only keys of these types, e.g. `hash,zset`
+    /// Only keys of these types: string, hll, hash, list, set, stream or zset of Redis, item, object, queue; e.g.
+    /// `hash,zset`
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = TYPES, help_heading = "Which keys")]
     types: Vec<String>,
 }

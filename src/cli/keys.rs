@@ -76,7 +76,7 @@ pub struct Keys {
     #[arg(long, conflicts_with = "expires_before", help_heading = "Which keys")]
     no_expiry: bool,
 
-    /// Their order: by key, the largest first, or those that expire first
+    /// Their order: by key, by size (the largest first), or by expiry (the next to expire first)
     #[arg(long, value_enum, value_name = "BY", default_value_t = Sort::Key, help_heading = "Output")]
     sort: Sort,
 

@@ -2,6 +2,7 @@
 //! `text`. It decides nothing about data; that is the library's.
 
 mod args;
+mod completions;
 mod decode;
 mod exit;
 mod export;
@@ -13,11 +14,14 @@ mod interrupt;
 mod keys;
 mod load;
 mod log;
+mod man;
 mod new_file;
 mod progress;
 mod source;
 mod sql;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod text;
 mod token;
 mod verify;
@@ -30,7 +34,7 @@ use self::exit::Status;
 
 /// Decode elastickv snapshots: load them into SQLite, look inside, export them as plain files
 #[derive(Parser)]
-#[command(name = "ekvsnap", version, about, after_help = exit::HELP, max_term_width = 110)]
+#[command(name = Self::NAME, version, about, after_help = exit::HELP, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,6 +56,13 @@ enum Command {
     Verify(verify::Verify),
     #[command(subcommand)]
     Token(token::Token),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Cli {
+    /// As it is called.
+    const NAME: &'static str = "ekvsnap";
 }
 
 /// Runs the command that the arguments name.
@@ -76,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Sql(command) => command.run(&cli.manners),
         Command::Verify(command) => command.run(&cli.manners),
         Command::Token(command) => command.run(&cli.manners),
+        Command::Completions(command) => command.run(&cli.manners),
+        Command::Man(command) => command.run(&cli.manners),
     };
     match run {
         Ok(status) => status.into(),

@@ -89,6 +89,8 @@ impl Progress for Bars {
                     "verifying  {spinner} looking for files",
                 ),
             };
+            // The thread that turns a spinner may hold it a little longer than this one does.
+            bar.finish_and_clear();
             *bar = match total {
                 Some(total) => drawn(ProgressBar::new(total), known),
                 None => spinner(unknown),

@@ -33,8 +33,8 @@ pub enum QueryError {
     /// It would do more than read.
     #[error("refused: {0}")]
     NotReading(String),
-    /// A statement without an end.
-    #[error("the statement that begins in line {line} is longer than {limit} bytes")]
+    /// A statement or a line without an end.
+    #[error("line {line} is longer than {limit} bytes, or the statement is that begins in it")]
     TooLong {
         /// Where it begins, from 1.
         line: usize,

@@ -61,13 +61,16 @@ impl Session {
         let mut line_number = 0;
         loop {
             line.clear();
-            // A byte more than a statement may have tells that it has more.
+            // A byte more than a line may have tells that it has more.
             let limit = (MAX_STATEMENT_BYTES + 1) as u64;
             let read = (&mut text).take(limit).read_until(b'\n', &mut line);
             if read.with_context(|| format!("cannot read {name}"))? == 0 {
                 break;
             }
             line_number += 1;
+            if line.len() > MAX_STATEMENT_BYTES {
+                return Err(QueryError::TooLong { line: line_number, limit: MAX_STATEMENT_BYTES }.into());
+            }
             let line = str::from_utf8(&line)
                 .map_err(|_| UsageError(format!("{name} is not text: line {line_number} is not UTF-8")))?;
             if self.line(&mut script, line)? == Flow::Quit {
@@ -105,7 +108,10 @@ impl Session {
     }
 
     /// Runs a statement and shows its rows.
-    pub fn statement(&mut self, statement: &Statement) -> anyhow::Result<()> {
+    fn statement(&mut self, statement: &Statement) -> anyhow::Result<()> {
+        if self.interrupt.is_set() {
+            return Err(QueryError::Interrupted.into());
+        }
         self.wait.begin();
         let result = self.show(statement);
         self.wait.end();

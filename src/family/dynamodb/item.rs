@@ -47,7 +47,8 @@ impl Item {
     /// The rule that the value breaks.
     pub fn decode(value: &[u8]) -> Result<Self, Malformed> {
         let attributes = if let Some(message) = value.strip_prefix(MAGIC) {
-            ItemMessage::decode(message).map_err(|_| walk::broken_rule(message))?.attributes
+            walk::check(message)?;
+            ItemMessage::decode(message).map_err(|_| Malformed::Protobuf(NAME))?.attributes
         } else if is_json(value) {
             let text = str::from_utf8(value).map_err(|_| Malformed::NotUtf8(NAME))?;
             serde_json::from_str(text).map_err(|why| Malformed::Json { what: NAME, why: why.to_string() })?

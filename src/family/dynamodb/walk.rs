@@ -142,8 +142,12 @@ pub fn walk<S: Source, V: Visit>(wire: &mut Wire<S>, visit: &mut V) -> Result<i6
     Ok(container)
 }
 
-/// The rule that a message breaks of which a decoder says no more than that it breaks one.
-pub fn broken_rule(message: &[u8]) -> Malformed {
+/// Checks a message in memory before it is decoded: the decoder does not say which rule is broken, and takes an entry
+/// of a map whatever its wire type.
+///
+/// # Errors
+/// The rule that the message breaks.
+pub fn check(message: &[u8]) -> Result<(), Malformed> {
     struct OnlyTexts<'a>(&'a [u8]);
     impl Visit for OnlyTexts<'_> {
         type Error = Infallible;
@@ -161,8 +165,11 @@ pub fn broken_rule(message: &[u8]) -> Malformed {
         }
     }
     match walk(&mut Wire::new(message, 0, message.len() as u64), &mut OnlyTexts(message)) {
-        Err(WalkError::Malformed(rule)) => rule,
-        _ => Malformed::Protobuf(NAME),
+        Ok(_) => Ok(()),
+        Err(WalkError::Malformed(rule)) => Err(rule),
+        // Memory can be read, and this visitor refuses nothing.
+        Err(WalkError::Io(_)) => Err(Malformed::Protobuf(NAME)),
+        Err(WalkError::Visitor(never)) => match never {},
     }
 }
 

@@ -10,6 +10,7 @@ mod entry;
 mod export;
 pub mod glob;
 mod reconcile;
+mod row_names;
 pub mod rows;
 mod stage;
 
@@ -43,6 +44,7 @@ impl Family for Redis {
     }
 
     fn reconcile(&self, run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
+        row_names::stage(run.staging.connection(), run.large_values)?;
         Ok(reconcile::reconcile(run.staging.connection(), run.snapshot_ms, run.warnings)?)
     }
 
