@@ -23,7 +23,7 @@ pub use self::top::BigKey;
 use crate::dump::json::push_base64url;
 use crate::error::Error;
 use crate::family::ADAPTERS;
-use crate::family::redis::glob;
+use crate::family::redis::{glob, is_database};
 use crate::staging::Staging;
 
 /// Every type of key, as the view has it.
@@ -158,19 +158,15 @@ impl Filter {
     fn of_family(&self, family: &str) -> Condition {
         let mut condition =
             Condition { sql: "family = ?".to_owned(), values: vec![family.to_owned().into()] };
-        let scopes = || self.scopes.iter().filter(|(of, _)| of == family).map(|(_, scope)| scope);
-        if scopes().next().is_some() {
-            condition.and(
-                &among("scope_order", scopes().count()),
-                scopes().map(|scope| scope_order(family, scope)),
-            );
-            if family == "redis" {
-                // There is one database, and its keys have no scope before them.
-                let is_there = scopes().any(|scope| matches!(scope.as_str(), "0" | "db_0"));
-                condition = Condition {
-                    sql: "family = ? AND ?".to_owned(),
-                    values: vec![family.to_owned().into(), is_there.into()],
-                };
+        let scopes: Vec<_> =
+            self.scopes.iter().filter(|(of, _)| of == family).map(|(_, scope)| scope.as_str()).collect();
+        match family {
+            _ if scopes.is_empty() => {}
+            // There is one database, and its keys have no scope before them.
+            "redis" => condition.and("?", [scopes.iter().copied().any(is_database).into()]),
+            _ => {
+                let orders = scopes.iter().map(|scope| scope_order(family, scope));
+                condition.and(&among("scope_order", scopes.len()), orders);
             }
         }
         if !self.types.is_empty() {

@@ -28,7 +28,7 @@ const IN_OBJECT: Layout = Layout::Indented(3);
 
 pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
     let mut keys = 0;
-    if run.scopes.is_empty() || run.scopes.iter().any(|scope| scope == "0" || scope == "db_0") {
+    if run.scopes.is_empty() || run.scopes.iter().any(|scope| super::is_database(scope)) {
         let mut exporter = Exporter { run, name: Vec::new() };
         keys += exporter.strings("redis_exported_string", "strings")?;
         keys += exporter.strings("redis_exported_hll", "hll")?;

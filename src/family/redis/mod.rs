@@ -22,6 +22,11 @@ use crate::error::Error;
 use crate::snapshot::{Class, Readable};
 use crate::staging::{Staging, StagingError};
 
+/// Is it the name of the only database, by itself or as its folder has it?
+pub fn is_database(scope: &str) -> bool {
+    matches!(scope, "0" | "db_0")
+}
+
 /// The Redis family.
 pub struct Redis;
 
