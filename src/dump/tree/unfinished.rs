@@ -9,7 +9,9 @@ use rustix::fs::{Mode, OFlags, openat};
 use sha2::Sha256;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 
-use super::{Directory, OpenFile, Output, in_folder};
+use super::Directory;
+use super::directory::in_folder;
+use super::output::{OpenFile, Output};
 
 /// What has been written of a file, and which of its content that was.
 #[derive(Clone, Debug, PartialEq, Eq)]
