@@ -25,11 +25,13 @@ pub const RELATIONS: &[(&str, &str)] = &[
     ("run", "a fact about the run"),
     ("source", "a snapshot"),
     ("row_count", "rows of a source by class and verdict"),
+    ("row_state_count", "versions of keys by the state of their value"),
     ("checkpoint", "where the reading of a source stood; empty after a whole load"),
     ("warning", "a kind of warning"),
     ("warning_sample", "the first ten of a kind"),
     ("quarantine", "a malformed row as it is"),
     ("large_value", "a value too long to be copied"),
+    ("envelope", "an encrypted value that stays in the file; reading it takes the key, which is not here"),
     (
         "large_value_piece",
         "a piece of a payload whose source cannot be read twice, or of one with --self-contained",
