@@ -223,7 +223,7 @@ def measure_resume(scenario, rows, directory, runs):
 
 def measure_encrypted(scenario, rows, directory, runs):
     """Results with the programs `load`, `export` and the same `encrypted`."""
-    results = Results(scenario, rows)
+    results = Results(scenario, rows, directory)
     snapshot, sealed = directory / "bench.fsm", directory / "encrypted.fsm"
     staging, dump, sidecar, kek = (directory / name for name in ("staging.db", "dump", "keys.json", "kek.bin"))
     run([RELEASE / "generate", scenario, snapshot, "--rows", str(rows)])
