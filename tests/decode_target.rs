@@ -2,7 +2,7 @@
 //! (`docs/format/dump.md` section 6). Runs that have to be caught in the middle read from a pipe that this test holds
 //! open, so nothing here depends on time.
 
-#![allow(clippy::unwrap_used, reason = "this is test code, if not inside a test function")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
 mod decode_support;
 
@@ -12,9 +12,10 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use decode_support::*;
-use ekvsnap::dump::target::{Target, TargetError};
+use ekvsnap::dump::target::{PartialDump, Target, TargetError};
 use ekvsnap::error::Error;
 use ekvsnap::export::export;
 use ekvsnap::load::load;
@@ -26,6 +27,17 @@ const SNAPSHOT: &str = "tests/fixtures/redis-small/00000000000002ef.fsm";
 
 fn decode_to(output: &Path, more: &[&str]) -> (Option<i32>, String) {
     said(&ekvsnap(["decode", "-q", SNAPSHOT, "-o"]).arg(output).args(more).output().unwrap())
+}
+
+/// Other tests start processes meanwhile: between fork and exec, those hold the locks of this one.
+fn begin(dump: &Path) -> PartialDump {
+    for _ in 0..100 {
+        match Target::new(dump, false, &[]).unwrap().begin() {
+            Err(TargetError::Busy(_)) => std::thread::sleep(Duration::from_millis(50)),
+            begun => return begun.unwrap(),
+        }
+    }
+    panic!("{} is still held", dump.display());
 }
 
 /// A run that waits for the rest of its snapshot.
@@ -320,7 +332,7 @@ fn an_export_that_is_interrupted_at_any_key_leaves_no_output_and_goes_on() {
     let dump = folder.path().join("dump");
     for keys in [1, 2, 100, 252, 253] {
         let staging = Staging::open(&folder.path().join("s.db")).unwrap();
-        let partial = Target::new(&dump, false, &[]).unwrap().begin().unwrap();
+        let partial = begin(&dump);
         let progress = After { keys, written: Cell::new(0) };
         let ended = export(&staging, partial, &export_options(2), &progress);
         assert!(matches!(ended, Err(Error::Interrupted)), "after {keys} keys");
@@ -328,7 +340,7 @@ fn an_export_that_is_interrupted_at_any_key_leaves_no_output_and_goes_on() {
         assert_eq!(names(folder.path()), ["dump.partial", "s.db"]);
     }
     let staging = Staging::open(&folder.path().join("s.db")).unwrap();
-    let partial = Target::new(&dump, false, &[]).unwrap().begin().unwrap();
+    let partial = begin(&dump);
     let progress = After { keys: 254, written: Cell::new(0) };
     let mut keys = export(&staging, partial, &export_options(2), &progress).unwrap().keys;
     keys.retain(|(_, keys)| *keys > 0);
@@ -339,7 +351,7 @@ fn an_export_that_is_interrupted_at_any_key_leaves_no_output_and_goes_on() {
 fn a_dump_that_came_into_being_meanwhile_is_not_replaced() {
     let folder = scratch();
     let dump = folder.path().join("dump");
-    let partial = Target::new(&dump, false, &[]).unwrap().begin().unwrap();
+    let partial = begin(&dump);
     fs::create_dir(&dump).unwrap();
     fs::write(dump.join("theirs"), "x").unwrap();
     assert!(matches!(partial.publish(), Err(TargetError::Exists(_))));

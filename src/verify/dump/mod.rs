@@ -26,6 +26,7 @@ use crate::dump::manifest::{Manifest, ManifestError};
 use crate::dump::tree::{CHECKSUMS, MANIFEST};
 use crate::error::Error;
 use crate::progress::{Phase, Progress};
+use crate::snapshot::newest_in;
 
 /// Page cache of the temporary database, in KiB.
 const CACHE_KIB: i64 = 8 << 10;
@@ -79,9 +80,9 @@ pub struct DumpChecked {
     pub bytes_read: u64,
 }
 
-/// Is it a dump, whole or not?
+/// Is it a dump, whole or not? A folder of snapshots may have sums of its own.
 pub fn is_dump(path: &Path) -> bool {
-    [MANIFEST, CHECKSUMS].iter().any(|name| path.join(name).is_file())
+    path.join(MANIFEST).is_file() || path.join(CHECKSUMS).is_file() && newest_in(path).is_err()
 }
 
 /// Looks at a dump, and says what is wrong with it.
