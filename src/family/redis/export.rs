@@ -17,7 +17,7 @@ use crate::dump::ttl_list;
 use crate::family::position::{numbers, position};
 use crate::family::wire::Wire;
 use crate::family::{Begun, Content, Export, ExportError, Exported};
-use crate::staging::{Extent, LargeValues, U64};
+use crate::staging::{Extent, LargeValues, U64, column};
 
 /// The only database that elastickv has.
 const DATABASE: &str = "redis/db_0";
@@ -72,7 +72,7 @@ impl Exporter<'_, '_, '_> {
         let mut rows = query.query([self.run.only_key()])?;
         let (mut keys, mut directory) = (0, None);
         while let Some(row) = rows.next()? {
-            let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let key = column::blob(row, 0)?;
             keys += 1;
             if self.begin(&mut directory, folder, key, ".bin")? == Begun::Written {
                 continue;
@@ -82,7 +82,7 @@ impl Exporter<'_, '_, '_> {
                     let extent = self.run.large_values.find(id)?;
                     self.run.copy(extent)?;
                 }
-                _ => self.run.tree.content().extend_from_slice(bytes_at(row, 1)?),
+                _ => self.run.tree.content().extend_from_slice(column::bytes(row, 1)?),
             }
             self.end()?;
         }
@@ -107,7 +107,7 @@ impl Exporter<'_, '_, '_> {
             }
             name.clear();
             // The KEYMAP line was written with the file.
-            let _ = push_file_name(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?, &mut name);
+            let _ = push_file_name(column::blob(row, 0)?, &mut name);
             ttl_list::push_line(&name, row.get(1)?, self.run.tree.content());
             self.run.tree.spill()?;
         }
@@ -148,7 +148,7 @@ impl Exporter<'_, '_, '_> {
                 _ => None,
             };
             let collection = Collection { contents: row.get(1)?, expire_at_ms: row.get(2)?, stream };
-            let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let key = column::blob(row, 0)?;
             keys += 1;
             let after = match self.begin(&mut directory, folder, key, extension)? {
                 Begun::Written => continue,
@@ -206,14 +206,14 @@ impl Exporter<'_, '_, '_> {
             match of {
                 Type::Hash => {
                     out.extend_from_slice(b"{\n      \"name\": ");
-                    push_value(bytes_at(row, 0)?, IN_OBJECT, Markup::Escape, out);
+                    push_value(column::bytes(row, 0)?, IN_OBJECT, Markup::Escape, out);
                     out.extend_from_slice(b",\n      \"value\": ");
                     value(row, 1, IN_OBJECT, run.tree, run.large_values)?;
                     run.tree.content().extend_from_slice(b"\n    }");
                 }
                 Type::Zset => {
                     out.extend_from_slice(b"{\n      \"member\": ");
-                    push_value(bytes_at(row, 0)?, IN_OBJECT, Markup::Escape, out);
+                    push_value(column::bytes(row, 0)?, IN_OBJECT, Markup::Escape, out);
                     out.extend_from_slice(b",\n      \"score\": ");
                     push_score(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN), out);
                     out.extend_from_slice(b"\n    }");
@@ -225,7 +225,7 @@ impl Exporter<'_, '_, '_> {
             if run.tree.is_note_due() {
                 run.note(match of {
                     Type::List => position([row.get::<_, i64>(1)?.cast_unsigned()]),
-                    _ => bytes_at(row, 0)?.to_vec(),
+                    _ => column::bytes(row, 0)?.to_vec(),
                 })?;
             }
         }
@@ -270,7 +270,7 @@ impl Exporter<'_, '_, '_> {
                 ValueRef::Integer(large) => {
                     large_entry(run.large_values, run.large_values.find(large)?, run.tree)?;
                 }
-                _ => out.extend_from_slice(bytes_at(row, 2)?),
+                _ => out.extend_from_slice(column::bytes(row, 2)?),
             }
             run.tree.content().extend_from_slice(b"}\n");
             entries += 1;
@@ -407,17 +407,6 @@ fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) 
             EntryError::Malformed(_) => io::ErrorKind::InvalidData.into(),
         })
     })
-}
-
-/// Of a column that holds bytes, whether they are text or not. Columns are taken apart where they are asked for: they
-/// are what an export of collections asks for most.
-#[inline]
-fn bytes_at<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], ExportError> {
-    match row.get_ref(column) {
-        Ok(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => Ok(bytes),
-        Ok(_) => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn push_id((ms, seq): (u64, u64), out: &mut Vec<u8>) {

@@ -25,7 +25,7 @@ use crate::dump::tree::{Directory, Tree};
 use crate::family::go_json;
 use crate::family::position::{numbers, position};
 use crate::family::{Begun, Content, Export, ExportError, Exported};
-use crate::staging::{Extent, LargeValues, U64};
+use crate::staging::{Extent, LargeValues, U64, column};
 
 /// The folder of the family, which is also the scope of its KEYMAP.
 const FOLDER: &str = "sqs";
@@ -119,7 +119,7 @@ impl Exporter<'_, '_, '_> {
         ))?;
         let mut rows = query.query([self.run.only_key()])?;
         while let Some(row) = rows.next()? {
-            let queue = blob(row, 0)?;
+            let queue = column::bytes(row, 0)?;
             if self.is_wanted(queue) {
                 exported.keys += self.queue(queue, row, &mut queries)?;
                 exported.scopes.push(go_json::text(queue).into_owned());
@@ -216,13 +216,13 @@ impl Exporter<'_, '_, '_> {
                     visible_at_millis: row.get(5)?,
                     receive_count: row.get(6)?,
                     first_receive_millis: row.get(7)?,
-                    current_receipt_token: blob(row, 8)?,
+                    current_receipt_token: column::bytes(row, 8)?,
                 },
                 false => Visibility::default(),
             };
             let line = Line {
                 partition: row.get(0)?,
-                message_id: blob(row, 1)?,
+                message_id: column::bytes(row, 1)?,
                 send_timestamp_millis: row.get(2)?,
                 sequence_number: row.get::<_, U64>(3)?.0,
                 available_at_millis: row.get(4)?,
@@ -242,7 +242,7 @@ impl Exporter<'_, '_, '_> {
                     let extent = self.run.large_values.find(number)?;
                     large_body(self.run.large_values, extent, self.run.tree)?;
                 }
-                body => Line::push_body(bytes_of(body)?, self.run.tree.content()),
+                _ => Line::push_body(column::bytes(row, 17)?, self.run.tree.content()),
             }
             line.push_tail(self.run.tree.content());
             self.run.tree.spill()?;
@@ -269,7 +269,7 @@ impl Exporter<'_, '_, '_> {
         let mut is_taken = connection.prepare("SELECT 1 FROM sqs_queue WHERE queue = ?")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let queue = blob(row, 0)?;
+            let queue = column::bytes(row, 0)?;
             if !self.is_wanted(queue) {
                 continue;
             }
@@ -322,7 +322,11 @@ impl Exporter<'_, '_, '_> {
                     while let Some(row) = rows.next()? {
                         let time = row.get::<_, Option<U64>>(3)?.map(|time| time.0.to_be_bytes());
                         let time = time.as_ref().map_or(&[][..], <[u8; 8]>::as_slice);
-                        file.record(family, &[blob(row, 2)?, time, blob(row, 4)?], row.get_ref(6)?)?;
+                        file.record(
+                            family,
+                            &[column::bytes(row, 2)?, time, column::bytes(row, 4)?],
+                            row.get_ref(6)?,
+                        )?;
                     }
                 }
             }
@@ -384,7 +388,7 @@ impl SideFile<'_, '_, '_> {
                 drop(encoder);
                 copied.map_err(ExportError::LargeValue)?;
             }
-            value => json::push_base64url(bytes_of(value)?, tree.content()),
+            value => json::push_base64url(value.as_bytes().map_err(rusqlite::Error::from)?, tree.content()),
         }
         tree.content().extend_from_slice(SIDE_END);
         Ok(tree.spill()?)
@@ -410,26 +414,15 @@ fn large_body(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -
         .map_err(ExportError::LargeValue)
 }
 
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], ExportError> {
-    bytes_of(row.get_ref(column)?)
-}
-
 /// A text, which is a blob if it holds a NUL.
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, ExportError> {
-    str::from_utf8(blob(row, column)?).map_err(|error| rusqlite::Error::from(error).into())
+    str::from_utf8(column::bytes(row, column)?).map_err(|error| rusqlite::Error::from(error).into())
 }
 
 fn optional_text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, ExportError> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),
         _ => text(row, column).map(Some),
-    }
-}
-
-fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
-    match column {
-        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
-        _ => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
     }
 }
 
