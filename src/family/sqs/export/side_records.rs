@@ -19,12 +19,15 @@ use crate::family::sqs::rows::SideFamily;
 use crate::family::{Begun, Content, Export, ExportError};
 use crate::staging::{U64, column};
 
+/// The file of side records, in a folder `_internals`.
+const NAME: &[u8] = b"side_records.jsonl";
+
 /// Bytes of a key turned into hex digits at a time.
 const KEY_PIECE_BYTES: usize = 32 << 10;
 
 /// Side rows of one queue with the raw keys that they come in the order of: family prefix, rest of the key, version.
 const OF_PARTITIONS: &str = "\
-    SELECT family, partition IS NOT NULL, prefix, iif(family IN (0, 3), time_ms, NULL), rest, version, r.value \
+    SELECT prefix, iif(family IN (0, 3), time_ms, NULL), rest, r.value \
     FROM sqs_partition p CROSS JOIN sqs_side_row r ON r.partition_id = p.id \
     WHERE p.queue = ?1 AND r.family = ?2 \
     ORDER BY prefix, time_ms, rest || version";
@@ -41,10 +44,9 @@ impl<'c> SideRecords<'c> {
         Ok(Self {
             of_partitions: connection.prepare(OF_PARTITIONS)?,
             sequence: connection
-                .prepare("SELECT version, value FROM sqs_counter WHERE kind = 'sequence' AND queue = ?")?,
-            tombstones: connection.prepare(
-                "SELECT generation, version, value FROM sqs_tombstone WHERE queue = ? ORDER BY generation",
-            )?,
+                .prepare("SELECT value FROM sqs_counter WHERE kind = 'sequence' AND queue = ?")?,
+            tombstones: connection
+                .prepare("SELECT generation, value FROM sqs_tombstone WHERE queue = ? ORDER BY generation")?,
         })
     }
 
@@ -55,35 +57,34 @@ impl<'c> SideRecords<'c> {
         queue: &[u8],
         directory: &Arc<Directory>,
     ) -> Result<(), ExportError> {
-        const NAME: &str = "side_records.jsonl";
         let directory = directory.child("_internals");
         let mut segment = Vec::new();
         json::push_base64url(queue, &mut segment);
-        let mut file = SideFile { directory: &directory, name: NAME, begun: None, run };
+        let mut file = SideFile { directory: &directory, begun: None, run };
         for family in SideFamily::ALL {
             match family {
                 SideFamily::Seq => {
                     let mut rows = self.sequence.query([queue])?;
                     while let Some(row) = rows.next()? {
-                        file.record(family, &[&segment], row.get_ref(1)?)?;
+                        file.record(family, &[&segment], row.get_ref(0)?)?;
                     }
                 }
                 SideFamily::Tombstone => {
                     let mut rows = self.tombstones.query([queue])?;
                     while let Some(row) = rows.next()? {
                         let generation = row.get::<_, U64>(0)?.0.to_be_bytes();
-                        file.record(family, &[&segment, &generation], row.get_ref(2)?)?;
+                        file.record(family, &[&segment, &generation], row.get_ref(1)?)?;
                     }
                 }
                 SideFamily::ByAge | SideFamily::Dedup | SideFamily::Group | SideFamily::Vis => {
                     let mut rows = self.of_partitions.query((queue, family as i64))?;
                     while let Some(row) = rows.next()? {
-                        let time = row.get::<_, Option<U64>>(3)?.map(|time| time.0.to_be_bytes());
+                        let time = row.get::<_, Option<U64>>(1)?.map(|time| time.0.to_be_bytes());
                         let time = time.as_ref().map_or(&[][..], <[u8; 8]>::as_slice);
                         file.record(
                             family,
-                            &[column::bytes(row, 2)?, time, column::bytes(row, 4)?],
-                            row.get_ref(6)?,
+                            &[column::bytes(row, 0)?, time, column::bytes(row, 2)?],
+                            row.get_ref(3)?,
                         )?;
                     }
                 }
@@ -133,7 +134,6 @@ impl<'c> SideRecords<'c> {
 /// A file of side records, which there is only if there is one.
 struct SideFile<'t, 'a, 'c> {
     directory: &'t Arc<Directory>,
-    name: &'static str,
     begun: Option<Begun>,
     run: &'t mut Export<'a, 'c>,
 }
@@ -148,9 +148,7 @@ impl SideFile<'_, '_, '_> {
     ) -> Result<(), ExportError> {
         let begun = match &self.begun {
             Some(begun) => begun,
-            None => {
-                self.begun.insert(self.run.begin(Content::Other, self.directory, self.name.as_bytes())?)
-            }
+            None => self.begun.insert(self.run.begin(Content::Other, self.directory, NAME)?),
         };
         if *begun == Begun::Written {
             return Ok(());
