@@ -12,7 +12,7 @@ use self::messages::{MESSAGES, Messages};
 use self::partitions::Partitions;
 use super::queue;
 use super::rows::{self, Record, SideFamily, decode, text_of};
-use crate::family::{Context, RowError, Stage};
+use crate::family::{Context, ROWS_BETWEEN_NOTES, RowError, Stage};
 use crate::snapshot::{Payload, Readable, Row, Skipped};
 use crate::staging::{
     BulkInsert, Cell, Conflict, Duplicates, Kind, Staging, StagingError, Table, U64, is_printable,
@@ -21,9 +21,6 @@ use crate::staging::{
 /// Longest value of a queue or counter that is read, and longest value of a message that is decoded in memory, in
 /// bytes. The API takes 256 KiB of body and attributes, of which JSON can make six times as much.
 pub const MAX_VALUE_IN_MEMORY_BYTES: u64 = 2 << 20;
-
-/// Duplicates are taken note of after this many rows, so that they do not pile up in memory.
-const ROWS_BETWEEN_NOTES: u32 = 4 << 10;
 
 const SIDE_ROWS: Table = Table {
     name: "sqs_side_row",
@@ -68,7 +65,7 @@ impl<'c> SqsStage<'c> {
         context: &mut Context<'_, '_>,
     ) -> Result<(), RowError> {
         let value = in_memory("queue meta", payload)?;
-        let meta = queue::decode(&context.whole(value)?).map_err(malformed)?;
+        let meta = queue::decode(&context.whole(value)?).map_err(RowError::malformed)?;
         let queue = text_of(segment);
         let optional = |json| if json == b"" { Cell(ValueRef::Null) } else { Cell::text_or_blob(json) };
         let added = self
@@ -119,7 +116,7 @@ impl<'c> SqsStage<'c> {
         context: &mut Context<'_, '_>,
     ) -> Result<(), RowError> {
         let value = context.whole(in_memory(what, row.payload)?)?;
-        let number = rows::counter(&value, what).map_err(malformed)?;
+        let number = rows::counter(&value, what).map_err(RowError::malformed)?;
         let queue = text_of(segment);
         let added = self
             .connection
@@ -200,7 +197,7 @@ impl<'c> SqsStage<'c> {
 
 impl Stage for SqsStage<'_> {
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        match decode(row.user_key).map_err(malformed)? {
+        match decode(row.user_key).map_err(RowError::malformed)? {
             Record::Queue { segment } => self.queue(segment, row.payload, context)?,
             Record::Generation { segment } => {
                 self.counter(("generation", "gen row"), segment, row, context)?;
@@ -245,7 +242,7 @@ impl Stage for SqsStage<'_> {
 
 fn in_memory<'a>(what: &'static str, payload: Payload<'a>) -> Result<Skipped<'a>, RowError> {
     if payload.len() > MAX_VALUE_IN_MEMORY_BYTES {
-        return Err(malformed(TooLong(what, payload.len())));
+        return Err(RowError::malformed(TooLong(what, payload.len())));
     }
     Ok(payload.skip(0))
 }
@@ -253,10 +250,6 @@ fn in_memory<'a>(what: &'static str, payload: Payload<'a>) -> Result<Skipped<'a>
 /// The end of the raw key: what orders the rows of a snapshot where one key goes on with another's bytes.
 fn version_of<'a>(row: &Row<'a>) -> &'a [u8] {
     row.raw_key.get(row.user_key.len()..).unwrap_or_default()
-}
-
-fn malformed(rule: impl std::error::Error + Send + Sync + 'static) -> RowError {
-    RowError::Malformed(Box::new(rule))
 }
 
 fn note_duplicate(added: usize, what: &str, queue: &[u8], context: &mut Context<'_, '_>) {
