@@ -19,6 +19,7 @@ pub fn threads(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
+/// A number of bytes, which is not 0.
 pub fn parse_size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse().map_err(|_| "a size has the form 65536, 500KB or 64MiB")?;
     if size.as_u64() == 0 { Err("the size is 0".to_owned()) } else { Ok(size) }

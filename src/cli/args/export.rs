@@ -11,6 +11,7 @@ use ekvsnap::snapshot::encryption::Keyring;
 use ekvsnap::snapshot::rfc3339;
 use jiff::Timestamp;
 
+use super::which::check_scopes;
 use super::{BUNDLE_SIZE, parse_scope, parse_size, threads};
 use crate::cli::exit::UsageError;
 
@@ -107,13 +108,7 @@ impl ExportArgs {
         adapters: Vec<String>,
         keys: Option<Arc<Keyring>>,
     ) -> anyhow::Result<ekvsnap::export::ExportOptions> {
-        if let Some((family, name)) = self.scopes.iter().find(|(family, _)| !adapters.contains(family)) {
-            let adapters = adapters.join(",");
-            return Err(UsageError(format!(
-                "--scope {family}={name} does not go together with --adapter {adapters}, which leaves {family} out"
-            ))
-            .into());
-        }
+        check_scopes(&self.scopes, &adapters)?;
         let dynamodb_layout = match (self.dynamodb_bundle_mode, self.dynamodb_bundle_size) {
             (BundleMode::PerItem, None) => DynamoDbLayout::PerItem,
             (BundleMode::PerItem, Some(_)) => {

@@ -75,18 +75,26 @@ impl WhichKeys {
             }
             (given, _) => adapters(staging, given)?,
         };
-        if let Some((family, name)) = self.scopes.iter().find(|(family, _)| !adapters.contains(family)) {
-            let adapters = adapters.join(",");
-            let why = format!(
-                "--scope {family}={name} does not go together with --adapter {adapters}, which leaves {family} out"
-            );
-            return Err(UsageError(why).into());
-        }
+        check_scopes(&self.scopes, &adapters)?;
         let (scopes, types) = (self.scopes.clone(), self.types.clone());
         Ok(Filter { adapters, scopes, types, ..Filter::default() })
     }
 }
 
+/// Is every scope of one of these adapters?
+pub(super) fn check_scopes(scopes: &[(String, String)], adapters: &[String]) -> Result<(), UsageError> {
+    match scopes.iter().find(|(family, _)| !adapters.contains(family)) {
+        None => Ok(()),
+        Some((family, name)) => {
+            let adapters = adapters.join(",");
+            Err(UsageError(format!(
+                "--scope {family}={name} does not go together with --adapter {adapters}, which leaves {family} out"
+            )))
+        }
+    }
+}
+
+/// Takes `FAMILY=NAME` apart.
 pub fn parse_scope(text: &str) -> Result<(String, String), String> {
     let (family, name) = text.split_once('=').ok_or("a scope has the form FAMILY=NAME, e.g. redis=0")?;
     if !ADAPTERS.contains(&family) {
