@@ -13,15 +13,10 @@ use super::open_error::OpenError;
 use super::stream::{Authenticator, KeyStream};
 use crate::snapshot::limits::LARGE_HEAD_BYTES;
 
-/// Up to this length the associated data are put together for `aes-gcm`, which wants them in one piece. Those of a
-/// giant key are not.
-const JOINED_BYTES: usize = 64 << 10;
-
 /// Opens values with the keys of a run, in buffers that it uses again.
 #[derive(Default)]
 pub struct Opener {
     keys: Option<Arc<Keyring>>,
-    joined: Vec<u8>,
     value: Vec<u8>,
 }
 
@@ -56,12 +51,12 @@ impl Opener {
     pub fn open(&mut self, raw_key: &[u8], value: &[u8]) -> Result<(u32, &[u8]), OpenError> {
         let (header, payload) = split(value)?;
         let envelope = Envelope::read(payload, payload.len() as u64)?;
-        let Self { keys, joined, value } = self;
+        let Self { keys, value } = self;
         let key = find(keys.as_deref(), envelope.key_id)?;
         let data = envelope.associated_data(header, raw_key);
         value.clear();
         value.extend_from_slice(&clear(*header));
-        if open_into(value, key, &envelope, &data, payload, joined) {
+        if open_into(value, key, &envelope, &data, payload) {
             Ok((envelope.key_id, value))
         } else {
             Err(OpenError::Tampered(envelope.key_id))
@@ -80,7 +75,7 @@ impl Opener {
     ) -> Result<BegunValue<'_>, OpenError> {
         let (header, payload) = split(head)?;
         let envelope = Envelope::read(payload, payload_bytes)?;
-        let Self { keys, value, .. } = self;
+        let Self { keys, value } = self;
         let key = find(keys.as_deref(), envelope.key_id)?;
         let data = envelope.associated_data(header, raw_key);
         let mut opening = Opening::new(key, &envelope, &data, payload_bytes);
@@ -135,11 +130,11 @@ impl Opener {
         envelope: &Envelope,
     ) -> Result<(), OpenError> {
         let (header, payload) = split(stored)?;
-        let Self { keys, joined, value } = self;
+        let Self { keys, value } = self;
         let key = find(keys.as_deref(), envelope.key_id)?;
         let data = envelope.associated_data(&encrypted(*header), raw_key);
         value.clear();
-        if open_into(value, key, envelope, &data, payload, joined) {
+        if open_into(value, key, envelope, &data, payload) {
             Err(OpenError::Relabelled(envelope.key_id))
         } else {
             Ok(())
@@ -174,7 +169,6 @@ fn open_into(
     envelope: &Envelope,
     data: &AssociatedData<'_>,
     payload: &[u8],
-    joined: &mut Vec<u8>,
 ) -> bool {
     let Some((sealed, tag)) = payload.get(ENVELOPE_BYTES..).and_then(<[u8]>::split_last_chunk::<TAG_BYTES>)
     else {
@@ -182,21 +176,7 @@ fn open_into(
     };
     let start = out.len();
     out.extend_from_slice(sealed);
-    let opened = &mut out[start..];
-    let [fixed, raw_key] = data.parts();
-    if raw_key.len() <= JOINED_BYTES {
-        joined.clear();
-        joined.extend_from_slice(fixed);
-        joined.extend_from_slice(raw_key);
-        return key.open(&envelope.nonce, joined, opened, tag);
-    }
-    let mut authenticator = key.authenticator(&envelope.nonce, data);
-    authenticator.update(sealed);
-    let matches = authenticator.matches(tag);
-    if matches {
-        key.key_stream(&envelope.nonce).apply(0, opened);
-    }
-    matches
+    key.open(&envelope.nonce, data, &mut out[start..], tag)
 }
 
 /// A payload that streams past, from the first byte of its envelope to the last of its tag.
@@ -361,7 +341,7 @@ mod tests {
             cuts in proptest::collection::vec(1usize..90, 1..6),
             bit: Option<prop::sample::Index>,
         ) {
-            let raw_key = [vec![b'k'; if long_key { JOINED_BYTES } else { 0 }], key_tail].concat();
+            let raw_key = [vec![b'k'; if long_key { 64 << 10 } else { 0 }], key_tail].concat();
             let envelope = Envelope { key_id: vectors::KEY_ID, nonce: [9; 12] };
             let header: [u8; 9] = [&[ENCRYPTED][..], &expire_at].concat().try_into().unwrap();
             let data = envelope.associated_data(&header, &raw_key);
