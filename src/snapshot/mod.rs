@@ -6,6 +6,7 @@
 //! (`token`, `snap_file`). It knows no family and no database: what leaves it are batches of keys and payloads, each
 //! with its offset.
 
+mod ahead;
 mod batch;
 mod checkpoint;
 pub mod encryption;
@@ -39,4 +40,4 @@ pub use reader::{Closing, Opening, Reader};
 pub use snap_file::{SnapFile, SnapFileError};
 pub use sst::{SstCorruption, SstUnsupported, TableCheckpoint, Tables};
 pub use token::{TOKEN_BYTES, Token, TokenError};
-pub use versions::{ReadAt, Verdict, Versions};
+pub use versions::{ReadAt, Verdict, Versions, split_raw_key};

@@ -18,7 +18,7 @@ use super::StagingError;
 use crate::snapshot::encryption::{
     AssociatedData, DataKey, ENCRYPTED, EncryptedRow, Envelope, KeyStream, Keyring, OpenError, TAG_BYTES,
 };
-use crate::snapshot::{Class, Hlc, Payload, Place, Readable, Row};
+use crate::snapshot::{Class, Hlc, Payload, Place, Readable, Row, split_raw_key};
 
 /// Values that need not be looked at again: those that are read in turns.
 const REMEMBERED: usize = 64;
@@ -162,11 +162,7 @@ impl<'r> Stored<'r> {
     }
 
     fn error(&self, what: OpenError) -> StagingError {
-        let raw_key = self.data.raw_key();
-        let (key, commit_ts) = match raw_key.split_last_chunk() {
-            Some((user_key, &suffix)) => (user_key, !u64::from_be_bytes(suffix)),
-            None => (raw_key, 0),
-        };
+        let (key, commit_ts) = split_raw_key(self.data.raw_key());
         StagingError::Encrypted(Box::new(EncryptedRow {
             name: self.path.clone(),
             offset: self.offset,

@@ -1,0 +1,240 @@
+//! Opening encrypted values on a thread of its own, one batch behind the reader: short ones lie in the batch as they are
+//! encrypted, long ones are shown to it as they stream past. No batch leaves before every value up to its end has been
+//! opened. What a value is opened with is for `encryption` to say, what to do about one that does not open for `reader`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::Builder;
+
+use super::batch::Batch;
+use super::encryption::Keyring;
+use super::error::Fault;
+use super::row::Watch;
+
+/// Pieces of long values on their way to the thread.
+const PIECES: usize = 4;
+
+/// A value that does not open: the offset of its row, and why.
+type Unopened = (u64, Fault);
+
+enum Work {
+    Batch(Batch),
+    /// A long value begins; its pieces follow, and its end.
+    Watch(Box<Watch>),
+    Piece(Vec<u8>),
+    EndOfWatch,
+}
+
+enum Done {
+    /// Opened, with the first value so far that does not open.
+    Batch(Batch, Option<Unopened>),
+    Piece(Vec<u8>),
+}
+
+/// Batches and pieces on their way to the thread and back.
+pub(super) struct Ahead {
+    keys: Option<Arc<Keyring>>,
+    /// The thread is there once there is something to open.
+    thread: Option<(Sender<Work>, Receiver<Done>)>,
+    /// Batches that are with the thread, and those that have come back.
+    out: usize,
+    back: VecDeque<Batch>,
+    spare: Vec<Batch>,
+    /// Pieces that there are, and those that are free.
+    pieces: usize,
+    free: Vec<Vec<u8>>,
+    watches: bool,
+    /// Was a long value shown since the last batch?
+    has_watched: bool,
+    fault: Option<Unopened>,
+}
+
+impl Ahead {
+    /// Opens with these keys, if any were given.
+    pub fn new(keys: Option<Arc<Keyring>>) -> Self {
+        Self {
+            keys,
+            thread: None,
+            out: 0,
+            back: VecDeque::new(),
+            spare: Vec::new(),
+            pieces: 0,
+            free: Vec::new(),
+            watches: false,
+            has_watched: false,
+            fault: None,
+        }
+    }
+
+    /// Has a value turned up that does not open?
+    pub fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// The first value that does not open.
+    pub fn take_fault(&mut self) -> Option<Unopened> {
+        self.fault.take()
+    }
+
+    /// Takes a batch, and leaves in its place the one before it, opened; false if there is none yet. A batch with nothing
+    /// to open stays if none is before it.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn exchange(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
+        if self.out == 0 && !self.has_watched && !batch.has_sealed() {
+            return Ok(true);
+        }
+        let spare = self.spare.pop().unwrap_or_default();
+        let is_first = self.out == 0;
+        self.send_batch(std::mem::replace(batch, spare))?;
+        if is_first {
+            return Ok(false);
+        }
+        while self.back.is_empty() {
+            self.receive()?;
+        }
+        Ok(self.next(batch))
+    }
+
+    /// Takes the last batch and waits until everything is opened; [`Self::next`] then gives what is left.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn finish(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        if self.out == 0 && !self.has_watched && !batch.has_sealed() {
+            self.back.push_back(std::mem::take(batch));
+            return Ok(());
+        }
+        self.send_batch(std::mem::take(batch))?;
+        while self.out > 0 {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    /// Leaves in place of a batch the next one that is opened; false if there is none.
+    pub fn next(&mut self, batch: &mut Batch) -> bool {
+        let Some(opened) = self.back.pop_front() else { return false };
+        let mut spare = std::mem::replace(batch, opened);
+        spare.clear();
+        self.spare.push(spare);
+        true
+    }
+
+    /// Drops the last of the batches that are opened, or all of them.
+    pub fn drop_opened(&mut self, all: bool) {
+        let kept = if all { 0 } else { self.back.len().saturating_sub(1) };
+        self.back.truncate(kept);
+    }
+
+    /// A long value begins that has to be seen.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn watch(&mut self, watch: Watch) -> Result<(), Fault> {
+        (self.watches, self.has_watched) = (true, true);
+        self.send(Work::Watch(Box::new(watch)))
+    }
+
+    /// Shows the next bytes of the long value that is under way, if one is.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn show(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if !self.watches {
+            return Ok(());
+        }
+        let mut piece = loop {
+            if let Some(piece) = self.free.pop() {
+                break piece;
+            }
+            if self.pieces < PIECES {
+                self.pieces += 1;
+                break Vec::new();
+            }
+            self.receive()?;
+        };
+        piece.clear();
+        piece.extend_from_slice(bytes);
+        self.send(Work::Piece(piece))
+    }
+
+    /// The long value that is under way, if one is, has come to its end.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn end_watch(&mut self) -> Result<(), Fault> {
+        if std::mem::take(&mut self.watches) { self.send(Work::EndOfWatch) } else { Ok(()) }
+    }
+
+    fn send_batch(&mut self, batch: Batch) -> Result<(), Fault> {
+        self.send(Work::Batch(batch))?;
+        (self.out, self.has_watched) = (self.out + 1, false);
+        Ok(())
+    }
+
+    fn send(&mut self, work: Work) -> Result<(), Fault> {
+        if self.thread.is_none() {
+            let (keys, (work, todo), (finished, done)) = (self.keys.clone(), channel(), channel());
+            Builder::new().spawn(move || open_all(keys.as_deref(), &todo, &finished)).map_err(Fault::Io)?;
+            self.thread = Some((work, done));
+        }
+        let sent = self.thread.as_ref().is_some_and(|(sender, _)| sender.send(work).is_ok());
+        if sent { Ok(()) } else { Err(died()) }
+    }
+
+    fn receive(&mut self) -> Result<(), Fault> {
+        let (_, done) = self.thread.as_ref().ok_or_else(died)?;
+        match done.recv().map_err(|_| died())? {
+            Done::Piece(piece) => self.free.push(piece),
+            Done::Batch(batch, fault) => {
+                self.out -= 1;
+                self.fault = self.fault.take().or(fault);
+                self.back.push_back(batch);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn died() -> Fault {
+    Fault::Io(io::Error::other("the thread that opens encrypted values has died"))
+}
+
+/// Opens what comes, in its order, until nobody sends any more.
+fn open_all(keys: Option<&Keyring>, todo: &Receiver<Work>, finished: &Sender<Done>) {
+    let (mut watch, mut fault): (Option<Box<Watch>>, Option<Unopened>) = (None, None);
+    while let Ok(work) = todo.recv() {
+        let done = match work {
+            Work::Watch(begun) => {
+                watch = Some(begun);
+                continue;
+            }
+            Work::EndOfWatch => {
+                fault = earlier(fault, watch.take().and_then(|watch| watch.finish().err()));
+                continue;
+            }
+            Work::Piece(bytes) => {
+                if let Some(watch) = &mut watch {
+                    watch.opening.look(&bytes);
+                }
+                Done::Piece(bytes)
+            }
+            Work::Batch(mut batch) => {
+                fault = earlier(fault, keys.and_then(|keys| batch.open(keys).err()));
+                Done::Batch(batch, fault.take())
+            }
+        };
+        if finished.send(done).is_err() {
+            return;
+        }
+    }
+}
+
+/// Of two values that do not open the one that stands before the other in the file.
+pub(super) fn earlier(one: Option<Unopened>, other: Option<Unopened>) -> Option<Unopened> {
+    one.into_iter().chain(other).min_by_key(|(offset, _)| *offset)
+}
