@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use ekvsnap::snapshot::encryption::{Keyring, OpenError};
-use ekvsnap::snapshot::{Batch, Closing, Hlc, Payload, Place, Reader, SnapshotError};
+use ekvsnap::snapshot::{Batch, Closing, Hlc, Large, Payload, Place, Reader, SnapshotError};
 use ekvsnap_testkit::container::Footer;
 use ekvsnap_testkit::encryption::{DataKey, FLAG_ENCRYPTED, KeyFiles, Nonces, encrypt, seal};
 use ekvsnap_testkit::sorted::SortedSnapshot;
@@ -44,7 +44,7 @@ fn read_way(
         seen.extend(batch.rows().map(|row| {
             let value = match row.payload {
                 Payload::Inline(_) => row.raw_value.to_vec(),
-                Payload::Large { head, place, length } => {
+                Payload::Large { head, large: &Large { place, length } } => {
                     let payload = match place {
                         Place::File { offset } => file[offset as usize..][..length as usize].to_vec(),
                         Place::Pieces { number } => pieces.remove(&number).unwrap(),

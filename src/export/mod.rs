@@ -131,7 +131,7 @@ fn write(
     let mut left = begin(staging, partial, options)?;
     connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
-    let mut notes = Notes::new(connection)?;
+    let mut notes = Notes::new(connection);
     let as_of = report.as_of.map(Hlc);
     let mut exported = Vec::new();
     for adapter in ADAPTERS.into_iter().filter(|name| options.adapters.iter().any(|asked| asked == name)) {

@@ -20,7 +20,7 @@ use crate::dump::target::{DirectoryId, PartialDump, plain, tidy_up};
 use crate::dump::tree::{CHECKSUMS, MANIFEST, Tree, Unfinished};
 use crate::error::Error;
 use crate::family::{ADAPTERS, ExportError, Exported};
-use crate::staging::{Boot, BulkInsert, Cell, Conflict, Kind, Staging, StagingError, Table};
+use crate::staging::{Boot, BulkInsert, Cell, Conflict, Kind, Staging, Table};
 
 /// Facts about an export. Of plan and finished at most one is there.
 const PLAN: &str = "export_plan";
@@ -122,9 +122,9 @@ pub(super) struct Notes<'c> {
 
 impl<'c> Notes<'c> {
     /// To be called in a transaction.
-    pub fn new(connection: &'c Connection) -> Result<Self, StagingError> {
-        let insert = BulkInsert::new(connection, &FILES, Conflict::Refuse)?;
-        Ok(Self { connection, insert, files: 0, bytes: 0, unfinished_bytes: 0 })
+    pub fn new(connection: &'c Connection) -> Self {
+        let insert = BulkInsert::new(connection, &FILES, Conflict::Refuse);
+        Self { connection, insert, files: 0, bytes: 0, unfinished_bytes: 0 }
     }
 
     /// Takes the files that the tree has finished, and commits from time to time.

@@ -26,7 +26,7 @@ use crate::dump::tree::{Directory, Tree, TreeError, Unfinished};
 use crate::error::Error;
 use crate::progress::Progress;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
-use crate::snapshot::{Class, Hlc, Payload, Place, Row, Skipped};
+use crate::snapshot::{Class, Hlc, Large, Payload, Place, Row, Skipped};
 use crate::staging::{Cell, Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
 
 /// Values outside the tables go through a buffer of this many bytes, where the kernel does not copy them.
@@ -128,11 +128,12 @@ impl Context<'_, '_> {
     ///
     /// # Errors
     /// Whatever SQLite says.
+    #[inline]
     pub fn cell<'a>(&self, value: Skipped<'a>) -> Result<Cell<'a>, StagingError> {
-        Ok(match value.payload {
-            Payload::Inline(bytes) => Cell::text_or_blob(bytes.get(value.skipped..).unwrap_or_default()),
-            Payload::Large { .. } => Cell::integer(self.large_values.save(self.extent(value))?),
-        })
+        match value.payload {
+            Payload::Inline(bytes) => Ok(Cell::text_or_blob(bytes.get(value.skipped..).unwrap_or_default())),
+            Payload::Large { .. } => Ok(Cell::integer(self.large_values.save(self.extent(value))?)),
+        }
     }
 
     /// A value, read into memory if it is not there yet. The caller has bounded its length.
@@ -154,7 +155,7 @@ impl Context<'_, '_> {
     /// Where a large value lies; nowhere if it came with its row.
     pub fn extent(&self, value: Skipped<'_>) -> Extent {
         let (place, length) = match value.payload {
-            Payload::Large { place, length, .. } => (place, length),
+            Payload::Large { large: &Large { place, length }, .. } => (place, length),
             Payload::Inline(_) => (Place::File { offset: 0 }, 0),
         };
         Extent::of(self.source, place, length).slice(value.skipped as u64, length)

@@ -72,7 +72,16 @@ pub enum Place {
     },
 }
 
-/// The payload of a visible row.
+/// A payload too long to be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Large {
+    /// Where the whole payload is.
+    pub place: Place,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// The payload of a visible row. It is handed around by value, row after row: what only large ones have stands elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'a> {
     /// All of it.
@@ -81,10 +90,8 @@ pub enum Payload<'a> {
     Large {
         /// The first [`super::limits::LARGE_HEAD_BYTES`] bytes.
         head: &'a [u8],
-        /// Where the whole payload is.
-        place: Place,
-        /// Its length in bytes.
-        length: u64,
+        /// The whole.
+        large: &'a Large,
     },
 }
 
@@ -101,7 +108,7 @@ impl<'a> Payload<'a> {
     pub fn len(&self) -> u64 {
         match *self {
             Self::Inline(bytes) => bytes.len() as u64,
-            Self::Large { length, .. } => length,
+            Self::Large { large, .. } => large.length,
         }
     }
 
@@ -163,6 +170,7 @@ pub struct Piece<'a> {
 pub struct Batch {
     bytes: Vec<u8>,
     rows: Vec<Span>,
+    larges: Vec<Large>,
     piece: Option<u64>,
     sealed: Vec<SealedSpan>,
     /// Offset up to which the file has been read.
@@ -173,14 +181,13 @@ pub struct Batch {
 
 struct Span {
     class: Class,
+    shape: Shape,
     start: u32,
     key: u32,
-    shape: Shape,
     value: u32,
-    large: Option<(Place, u64)>,
-    offset: u64,
-    commit_ts: u64,
-    payload_at: Option<u64>,
+    /// Which of the large payloads.
+    large: Option<u32>,
+    stand: Stand,
 }
 
 /// A raw key and a value in the buffer, of which the payload is still encrypted; of a row or of another version.
@@ -223,14 +230,14 @@ impl Batch {
                 class: span.class,
                 user_key: &raw_key[..raw_key.len() - usize::from(span.shape.suffix)],
                 raw_key,
-                commit_ts: span.commit_ts,
-                payload_at: span.payload_at,
+                commit_ts: span.stand.commit_ts,
+                payload_at: span.stand.payload_at,
                 payload: match span.large {
                     None => Payload::Inline(head),
-                    Some((place, length)) => Payload::Large { head, place, length },
+                    Some(number) => Payload::Large { head, large: &self.larges[number as usize] },
                 },
                 raw_value,
-                offset: span.offset,
+                offset: span.stand.offset,
             }
         })
     }
@@ -247,6 +254,7 @@ impl Batch {
         }
         self.bytes.clear();
         self.rows.clear();
+        self.larges.clear();
         self.piece = None;
         self.sealed.clear();
         self.checkpoint = None;
@@ -255,6 +263,7 @@ impl Batch {
     /// Keeps nothing but what is still to be opened.
     pub(super) fn forget_rows(&mut self) {
         self.rows.clear();
+        self.larges.clear();
         self.checkpoint = None;
     }
 
@@ -274,24 +283,18 @@ impl Batch {
         raw_key: &[u8],
         raw_value: &[u8],
         shape: Shape,
-        large: Option<(Place, u64)>,
+        large: Option<Large>,
         stand: Stand,
     ) {
-        let Stand { offset, commit_ts, payload_at } = stand;
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(raw_key);
         self.bytes.extend_from_slice(raw_value);
-        self.rows.push(Span {
-            class,
-            start,
-            key: raw_key.len() as u32,
-            shape,
-            value: raw_value.len() as u32,
-            large,
-            offset,
-            commit_ts,
-            payload_at,
+        let large = large.map(|large| {
+            self.larges.push(large);
+            (self.larges.len() - 1) as u32
         });
+        let (key, value) = (raw_key.len() as u32, raw_value.len() as u32);
+        self.rows.push(Span { class, shape, start, key, value, large, stand });
     }
 
     /// Notes that the payload of a version is still encrypted. If it `is_row`, it was the last to be copied; otherwise it is

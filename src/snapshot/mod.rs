@@ -28,7 +28,7 @@ mod sst;
 mod token;
 mod versions;
 
-pub use batch::{Batch, Payload, Piece, Place, Row, RowCounts, Skipped};
+pub use batch::{Batch, Large, Payload, Piece, Place, Row, RowCounts, Skipped};
 pub use checkpoint::Checkpoint;
 pub use error::{Corruption, SnapshotError, Unsupported};
 pub use header::{BodyFormat, Header};

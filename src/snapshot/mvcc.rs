@@ -1,7 +1,7 @@
 //! The body `EKVMVCC2` of the in-memory store: per key a list of versions in any order
 //! (`docs/format/snapshot.md` section 3). Leaves header and footer to `header` and `reader`.
 
-use super::batch::{Batch, Place, Shape, Stand};
+use super::batch::{Batch, Large, Place, Shape, Stand};
 use super::error::{Corruption, SnapshotError, Unsupported, readable};
 use super::hlc::Hlc;
 use super::input::Input;
@@ -76,7 +76,7 @@ pub(super) struct Keys {
 
 struct Best {
     verdict: Verdict,
-    large: Option<(Place, u64)>,
+    large: Option<Large>,
     stand: Stand,
     /// Has its value in `value` that goes into the batch if no newer version comes.
     waits: bool,
@@ -164,10 +164,9 @@ impl Keys {
         };
         self.value.clear();
         self.value.extend_from_slice(value);
-        let mut place = None;
         if large && !facts.rereadable {
             let number = facts.next_number();
-            self.settle(visible && !local, Some((Place::Pieces { number }, length)));
+            self.settle(visible && !local, Some(Large { place: Place::Pieces { number }, length }));
             input.consume(VERSION_BYTES);
             let class = Class::of(&self.key);
             let (key, value) = (&self.key, &self.value);
@@ -183,12 +182,10 @@ impl Keys {
             let streams = Box::new(Streams { row, in_pieces: true, length, watch: None });
             return Ok(Step::Large(LargePayload { number, remaining: length, part_of, streams }));
         }
-        if large {
-            place = Some((Place::File { offset: payload_at }, length));
-        }
-        self.settle(visible && !local, place);
+        let large = large.then_some(Large { place: Place::File { offset: payload_at }, length });
+        self.settle(visible && !local, large);
         if local {
-            batch.push(Class::of(&self.key), &self.key, &self.value, BARE, place, stand);
+            batch.push(Class::of(&self.key), &self.key, &self.value, BARE, large, stand);
         }
         skip(input, start, whole)
     }
@@ -220,7 +217,7 @@ impl Keys {
     }
 
     /// Says of the newest version so far whether its row `waits` for the end of the key, and where its payload is.
-    fn settle(&mut self, waits: bool, large: Option<(Place, u64)>) {
+    fn settle(&mut self, waits: bool, large: Option<Large>) {
         if let Some(best) = self.best.as_mut().filter(|_| waits) {
             (best.waits, best.large) = (true, large);
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ahead::{Ahead, earlier};
-use super::batch::{Batch, Place, RowCounts};
+use super::batch::{Batch, Large, Place, RowCounts};
 use super::checkpoint::Checkpoint;
 use super::encryption::{Keyring, Opener, RowStates, UnlistedKeyIds};
 use super::error::{Corruption, Fault, SnapshotError};
@@ -502,7 +502,8 @@ impl Reader {
         }
         if let Some(row) = row {
             let place = row.place.unwrap_or(Place::Pieces { number: large.number });
-            batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, Some((place, length)), row.stand);
+            let whole = Some(Large { place, length });
+            batch.push(row.class, &row.raw_key, &row.raw_value, row.shape, whole, row.stand);
         }
     }
 

@@ -2,7 +2,7 @@
 //! into the batch (`docs/format/snapshot.md` section 2). Leaves the finding of rows to the bodies, and the
 //! choice between versions to `versions`.
 
-use super::batch::{Batch, Place, Shape, Stand};
+use super::batch::{Batch, Large, Place, Shape, Stand};
 use super::checkpoint::Checkpoint;
 use super::encryption::{
     BegunValue, ENCRYPTED, ENVELOPE_BYTES, OVERHEAD_BYTES, OpenError, Opener, Opening, Sealed,
@@ -17,6 +17,8 @@ use super::versions::{ReadAt, TIMESTAMP_BYTES, Verdict, Versions};
 
 /// Flag byte and `expire_at` before every payload.
 pub(super) const VERSION_HEADER_BYTES: usize = VALUE_HEADER_BYTES;
+/// Both stand before what they belong to.
+const SHAPE: Shape = Shape { suffix: TIMESTAMP_BYTES as u8, header: VERSION_HEADER_BYTES as u8 };
 const TOMBSTONE: u8 = 0b001;
 const RESERVED: u8 = !(TOMBSTONE | ENCRYPTED);
 
@@ -162,10 +164,30 @@ impl Judge {
         }
         let commit_ts = !u64::from_be_bytes(suffix);
         let payload_bytes = (value_bytes - VERSION_HEADER_BYTES) as u64;
-        // Whatever its verdict would be: until the envelope has been opened, its expiry and tombstone bit are not
-        // to be believed (`docs/format/encryption.md` section 6). They are for the moment: the envelope is opened before
-        // the batch is handed on, and if its tag does not match, nothing of this file is believed.
-        let opened = if flags & ENCRYPTED != 0 {
+        let class = Class::of(user_key);
+        let tombstone = flags & TOMBSTONE != 0;
+        let expire_at = u64::from_le_bytes(expire_at);
+        // Of an encrypted row neither is to be believed before it has been opened
+        // (`docs/format/encryption.md` section 6). Every one is before its batch is handed on, and if one cannot be,
+        // nothing of this file is used.
+        let verdict = self.versions.judge(user_key.len(), commit_ts, tombstone, expire_at, read_at);
+        facts.counts.add(class, verdict);
+        let is_wanted = verdict == Verdict::Visible || !tombstone && is_node_local(user_key);
+        let is_encrypted = flags & ENCRYPTED != 0;
+        let payload_at = value_at.map(|at| at + VERSION_HEADER_BYTES as u64);
+        // Most rows need no more: clear ones, without keys of which an encrypted value could have been made clear.
+        if !is_encrypted && facts.opener.keys().is_none() {
+            if !is_wanted {
+                facts.states.add(None, tombstone);
+                return Ok(Judged::Done);
+            }
+            if payload_bytes <= INLINE_PAYLOAD_BYTES as u64 {
+                facts.states.add(None, tombstone);
+                batch.push(class, raw_key, value, SHAPE, None, Stand { offset, commit_ts, payload_at });
+                return Ok(Judged::Done);
+            }
+        }
+        let opened = if is_encrypted {
             open(&mut facts.opener, raw_key, value, payload_bytes, value_at)
         } else {
             look(&mut facts.opener, raw_key, value, payload_bytes, value_at)
@@ -183,32 +205,21 @@ impl Judge {
                 return Ok(Judged::Done);
             }
         };
-        let class = Class::of(user_key);
-        let tombstone = flags & TOMBSTONE != 0;
-        let expire_at = u64::from_le_bytes(expire_at);
-        let verdict = self.versions.judge(user_key.len(), commit_ts, tombstone, expire_at, read_at);
-        facts.counts.add(class, verdict);
         facts.states.add(key_id, tombstone);
-        let is_wanted = verdict == Verdict::Visible || !tombstone && is_node_local(user_key);
         let is_large = length > INLINE_PAYLOAD_BYTES as u64;
-        let shape = Shape { suffix: TIMESTAMP_BYTES as u8, header: VERSION_HEADER_BYTES as u8 };
-        let payload_at = match place {
-            Some(Place::File { offset }) => Some(offset),
-            _ => None,
-        };
-        let stand = Stand { offset, commit_ts, payload_at };
+        let stand = Stand { offset, commit_ts, payload_at: payload_at.filter(|_| !is_encrypted) };
         let in_pieces = is_wanted && is_large && place.is_none();
         if opening.is_some() || in_pieces {
             let row = is_wanted.then(|| {
                 let (raw_key, raw_value) = (raw_key.to_vec(), value.to_vec());
-                PendingRow { class, raw_key, raw_value, shape, stand, place }
+                PendingRow { class, raw_key, raw_value, shape: SHAPE, stand, place }
             });
             let watch = opening.map(|opening| Watch { opening, offset, key: readable(user_key), commit_ts });
             return Ok(Judged::Streams(Box::new(Streams { row, in_pieces, length, watch })));
         }
         if is_wanted {
-            let large = place.filter(|_| is_large).map(|place| (place, length));
-            batch.push(class, raw_key, value, shape, large, stand);
+            let large = place.filter(|_| is_large).map(|place| Large { place, length });
+            batch.push(class, raw_key, value, SHAPE, large, stand);
         }
         if let Some(sealed) = sealed {
             batch.seal(raw_key, value, sealed, offset, is_wanted);

@@ -51,6 +51,11 @@ impl<'a> Cell<'a> {
         Self(ValueRef::Blob(bytes))
     }
 
+    /// Bytes that are text ([`is_text`]).
+    pub(super) fn text(bytes: &'a [u8]) -> Self {
+        Self(ValueRef::Text(bytes))
+    }
+
     /// Bytes as TEXT where they are text.
     pub fn text_or_blob(bytes: &'a [u8]) -> Self {
         Self(if is_text(bytes) { ValueRef::Text(bytes) } else { ValueRef::Blob(bytes) })

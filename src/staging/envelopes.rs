@@ -19,7 +19,7 @@ use super::StagingError;
 use crate::snapshot::encryption::{
     AssociatedData, DataKey, ENCRYPTED, EncryptedRow, Envelope, KeyStream, Keyring, OpenError, TAG_BYTES,
 };
-use crate::snapshot::{Class, Hlc, Payload, Place, Readable, Row, split_raw_key};
+use crate::snapshot::{Class, Hlc, Large, Place, Readable, Row, split_raw_key};
 
 /// Values that need not be looked at again: those that are read in turns.
 const REMEMBERED: usize = 64;
@@ -52,10 +52,8 @@ impl<'c> Envelopes<'c> {
     }
 
     /// Keeps the envelope of a row whose value stays in the file.
-    pub fn keep(&self, source: i64, row: &Row<'_>) -> Result<(), StagingError> {
-        let Payload::Large { place: Place::Sealed { offset, envelope }, length, .. } = row.payload else {
-            return Ok(());
-        };
+    pub fn keep(&self, source: i64, row: &Row<'_>, large: &Large) -> Result<(), StagingError> {
+        let &Large { place: Place::Sealed { offset, envelope }, length } = large else { return Ok(()) };
         let Some(&(mut header)) = row.raw_value.first_chunk() else { return Ok(()) };
         // The row is as if it had been stored in clear; the tag covers what it was.
         header[0] |= ENCRYPTED;

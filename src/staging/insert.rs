@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::ValueRef;
+use rusqlite::types::{Null, ValueRef};
 use rusqlite::{Connection, Statement};
 
 use super::cell::Cell;
@@ -90,7 +90,10 @@ pub enum Conflict {
 
 /// Collects rows for one table.
 pub struct BulkInsert<'c> {
-    statement: Statement<'c>,
+    connection: &'c Connection,
+    sql: String,
+    /// Prepared for the first row: there are many tables, and most files fill few of them.
+    statement: Option<Statement<'c>>,
     columns: usize,
     bound: usize,
     /// Bytes of texts and blobs among them.
@@ -101,34 +104,23 @@ pub struct BulkInsert<'c> {
 }
 
 impl<'c> BulkInsert<'c> {
-    /// Prepares the statement.
-    ///
-    /// # Errors
-    /// A table that is not in the schema.
-    pub fn new(connection: &'c Connection, table: &Table, conflict: Conflict) -> rusqlite::Result<Self> {
-        Self::prepare(connection, table, conflict, None)
+    /// Rows of any source.
+    pub fn new(connection: &'c Connection, table: &Table, conflict: Conflict) -> Self {
+        Self::with_source(connection, table, conflict, None)
     }
 
-    /// Prepares the statement for the rows of one source, whose number stands in the column `source` of all of them;
-    /// it is not among the columns of `table`, nor among the cells of a row.
-    ///
-    /// # Errors
-    /// A table that is not in the schema.
-    pub fn of_source(
-        connection: &'c Connection,
-        table: &Table,
-        conflict: Conflict,
-        source: i64,
-    ) -> rusqlite::Result<Self> {
-        Self::prepare(connection, table, conflict, Some(source))
+    /// Rows of one source, whose number stands in the column `source` of all of them; it is not among the columns of
+    /// `table`, nor among the cells of a row.
+    pub fn of_source(connection: &'c Connection, table: &Table, conflict: Conflict, source: i64) -> Self {
+        Self::with_source(connection, table, conflict, Some(source))
     }
 
-    fn prepare(
+    fn with_source(
         connection: &'c Connection,
         table: &Table,
         conflict: Conflict,
         source: Option<i64>,
-    ) -> rusqlite::Result<Self> {
+    ) -> Self {
         let Table { name, columns, key } = table;
         // What is the same in every row costs the least as part of the statement.
         let (constant, value) =
@@ -145,36 +137,52 @@ impl<'c> BulkInsert<'c> {
             "INSERT OR IGNORE INTO {name} ({}{constant}) VALUES {slots} {on_conflict}",
             columns.join(",")
         );
-        Ok(Self {
-            statement: connection.prepare(&sql)?,
+        Self {
+            connection,
+            sql,
+            statement: None,
             columns: columns.len(),
             bound: 0,
             bytes: 0,
             numbers: vec![None; ROWS * columns.len()],
-        })
+        }
     }
 
     /// Takes one row; every `ROWS`th goes to the table together with those before it.
     ///
     /// # Errors
-    /// Whatever SQLite says.
+    /// Whatever SQLite says; a table that is not in the schema.
     #[inline]
     pub fn push<const COLUMNS: usize>(&mut self, row: [Cell<'_>; COLUMNS]) -> rusqlite::Result<()> {
         debug_assert_eq!(COLUMNS, self.columns);
-        let first = self.bound * self.columns;
-        for (cell, slot) in row.into_iter().zip(first..) {
-            let number = match cell.0 {
-                ValueRef::Integer(number) => Some(number),
-                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-                    self.bytes += bytes.len();
-                    None
+        let statement = match &mut self.statement {
+            Some(statement) => statement,
+            unprepared => unprepared.insert(self.connection.prepare(&self.sql)?),
+        };
+        let first = self.bound * COLUMNS;
+        for (slot, cell) in (first..).zip(&row) {
+            let known = &mut self.numbers[slot];
+            // Each kind is bound as what it is: a cell that is taken apart behind a call costs more than its binding.
+            match cell.0 {
+                ValueRef::Integer(number) => {
+                    if *known != Some(number) {
+                        statement.raw_bind_parameter(slot + 1, number)?;
+                        *known = Some(number);
+                    }
+                    continue;
                 }
-                ValueRef::Real(_) | ValueRef::Null => None,
-            };
-            if number.is_none() || self.numbers[slot] != number {
-                self.statement.raw_bind_parameter(slot + 1, cell)?;
-                self.numbers[slot] = number;
+                ValueRef::Blob(bytes) => {
+                    self.bytes += bytes.len();
+                    statement.raw_bind_parameter(slot + 1, bytes)?;
+                }
+                ValueRef::Text(bytes) => {
+                    self.bytes += bytes.len();
+                    statement.raw_bind_parameter(slot + 1, Cell::text(bytes))?;
+                }
+                ValueRef::Real(number) => statement.raw_bind_parameter(slot + 1, number)?,
+                ValueRef::Null => statement.raw_bind_parameter(slot + 1, Null)?,
             }
+            *known = None;
         }
         self.bound += 1;
         if self.bound == ROWS || self.bytes >= BOUND_BYTES { self.flush() } else { Ok(()) }
@@ -185,15 +193,13 @@ impl<'c> BulkInsert<'c> {
     /// # Errors
     /// Whatever SQLite says.
     pub fn flush(&mut self) -> rusqlite::Result<()> {
-        if self.bound == 0 {
-            return Ok(());
-        }
+        let Some(statement) = self.statement.as_mut().filter(|_| self.bound > 0) else { return Ok(()) };
         // Slots that the last rows do not fill are NULL; no table allows that, and IGNORE passes over them.
         for slot in self.bound * self.columns..ROWS * self.columns {
-            self.statement.raw_bind_parameter(slot + 1, rusqlite::types::Null)?;
+            statement.raw_bind_parameter(slot + 1, Null)?;
             self.numbers[slot] = None;
         }
-        let taken = self.statement.raw_execute()?;
+        let taken = statement.raw_execute()?;
         if taken != self.bound {
             // Either the primary key is there already, or a column is NULL that must not be.
             return Err(rusqlite::Error::StatementChangedRows(taken));

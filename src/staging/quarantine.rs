@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::StagingError;
 use super::cell::Cell;
 use super::values::{Extent, LargeValues};
-use crate::snapshot::{Class, Payload, Row};
+use crate::snapshot::{Class, Large, Payload, Row};
 
 /// A row that its family cannot read, as it stands in its file.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl<'a> MalformedRow<'a> {
     pub fn of(row: &Row<'a>, source: i64, large_values: &LargeValues<'_>) -> Result<Self, StagingError> {
         let raw_value = match row.payload {
             Payload::Inline(_) => Cell::blob(row.raw_value),
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { place, length }, .. } => {
                 Cell::integer(large_values.save(Extent::of(source, place, length))?)
             }
         };

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::StagingError;
 use super::envelopes::{Envelopes, SealedFile};
 use crate::snapshot::encryption::Keyring;
-use crate::snapshot::{Class, Piece, Place, Row};
+use crate::snapshot::{Class, Payload, Piece, Place, Row};
 
 /// Bytes of the beginning and of the end of a file by which it is recognised.
 const FINGERPRINT_BYTES: u64 = 64 << 10;
@@ -85,8 +85,12 @@ impl<'c> LargeValues<'c> {
     ///
     /// # Errors
     /// Whatever SQLite says.
+    #[inline]
     pub fn keep_envelope(&self, source: i64, row: &Row<'_>) -> Result<(), StagingError> {
-        self.envelopes.keep(source, row)
+        match row.payload {
+            Payload::Inline(_) => Ok(()),
+            Payload::Large { large, .. } => self.envelopes.keep(source, row, large),
+        }
     }
 
     /// Are the keys there that the encrypted values of these classes need?

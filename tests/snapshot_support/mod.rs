@@ -9,8 +9,8 @@ use std::io::{Cursor, Write};
 
 use ekvsnap::snapshot::limits::{BATCH_BYTES, BATCH_ROWS, INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES};
 use ekvsnap::snapshot::{
-    Batch, BodyFormat, Class, Closing, Corruption, Hlc, Opening, Payload, Place, Reader, SnapshotError,
-    Unsupported, Verdict,
+    Batch, BodyFormat, Class, Closing, Corruption, Hlc, Large, Opening, Payload, Place, Reader,
+    SnapshotError, Unsupported, Verdict,
 };
 
 /// Can the source be read again at an offset? The tables of a bundle are then read in a file, and spooled otherwise.
@@ -105,7 +105,7 @@ pub fn read(file: &[u8], how: How, as_of: Option<u64>) -> Result<Seen, SnapshotE
             };
             let (payload, large) = match row.payload {
                 Payload::Inline(bytes) => (bytes.to_vec(), false),
-                Payload::Large { head, place, length } => {
+                Payload::Large { head, large: &Large { place, length } } => {
                     let payload = whole(length, place);
                     assert_eq!(payload.len() as u64, length, "not all pieces came before their row");
                     assert_eq!(head, &payload[..LARGE_HEAD_BYTES]);

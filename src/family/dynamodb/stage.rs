@@ -12,7 +12,7 @@ use super::rows::{self, RowKey};
 use super::schema::{MAX_SCHEMA_BYTES, Schema};
 use crate::dump::json::Layout;
 use crate::family::{Context, RowError, Stage};
-use crate::snapshot::{Payload, Readable, Row};
+use crate::snapshot::{Large, Payload, Readable, Row};
 use crate::staging::{
     BulkInsert, Cell, Conflict, Duplicates, Extent, Kind, Staging, StagingError, Table, U64,
 };
@@ -72,7 +72,7 @@ impl<'c> DynamoDbStage<'c> {
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
-            items: BulkInsert::new(connection, &ITEM_ROWS, conflict)?,
+            items: BulkInsert::new(connection, &ITEM_ROWS, conflict),
             bound_bytes: 0,
             run: None,
             next_id,
@@ -150,7 +150,7 @@ impl<'c> DynamoDbStage<'c> {
                 push_json(bytes, json);
                 Cell::blob(bytes)
             }
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { place, length }, .. } => {
                 let extent = Extent::of(context.source, place, length);
                 if length <= MAX_ITEM_BYTES + item::MAGIC.len() as u64 {
                     read_whole(extent, context, value)?;
@@ -193,7 +193,7 @@ impl<'c> DynamoDbStage<'c> {
                 return Err(malformed(Malformed::TooLong { what: "the schema", bytes, limit }));
             }
             Payload::Inline(bytes) => bytes,
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { place, length }, .. } => {
                 read_whole(Extent::of(context.source, place, length), context, &mut whole)?;
                 &whole
             }

@@ -4,8 +4,8 @@
 use std::io::{self, BufReader};
 use std::sync::Arc;
 
-use rusqlite::Statement;
 use rusqlite::types::{FromSqlError, ValueRef};
+use rusqlite::{Row, Statement};
 
 use super::entry::{self, EntryError};
 use super::rows::Type;
@@ -82,7 +82,7 @@ impl Exporter<'_, '_, '_> {
                     let extent = self.run.large_values.find(id)?;
                     self.run.copy(extent)?;
                 }
-                value => self.run.tree.content().extend_from_slice(bytes_of(value)?),
+                _ => self.run.tree.content().extend_from_slice(bytes_at(row, 1)?),
             }
             self.end()?;
         }
@@ -206,26 +206,26 @@ impl Exporter<'_, '_, '_> {
             match of {
                 Type::Hash => {
                     out.extend_from_slice(b"{\n      \"name\": ");
-                    push_value(bytes_of(row.get_ref(0)?)?, IN_OBJECT, Markup::Escape, out);
+                    push_value(bytes_at(row, 0)?, IN_OBJECT, Markup::Escape, out);
                     out.extend_from_slice(b",\n      \"value\": ");
-                    value(row.get_ref(1)?, IN_OBJECT, run.tree, run.large_values)?;
+                    value(row, 1, IN_OBJECT, run.tree, run.large_values)?;
                     run.tree.content().extend_from_slice(b"\n    }");
                 }
                 Type::Zset => {
                     out.extend_from_slice(b"{\n      \"member\": ");
-                    push_value(bytes_of(row.get_ref(0)?)?, IN_OBJECT, Markup::Escape, out);
+                    push_value(bytes_at(row, 0)?, IN_OBJECT, Markup::Escape, out);
                     out.extend_from_slice(b",\n      \"score\": ");
                     push_score(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN), out);
                     out.extend_from_slice(b"\n    }");
                 }
                 Type::List | Type::Set | Type::Stream => {
-                    value(row.get_ref(0)?, ALONE, run.tree, run.large_values)?;
+                    value(row, 0, ALONE, run.tree, run.large_values)?;
                 }
             }
             if run.tree.is_note_due() {
                 run.note(match of {
                     Type::List => position([row.get::<_, i64>(1)?.cast_unsigned()]),
-                    _ => bytes_of(row.get_ref(0)?)?.to_vec(),
+                    _ => bytes_at(row, 0)?.to_vec(),
                 })?;
             }
         }
@@ -270,7 +270,7 @@ impl Exporter<'_, '_, '_> {
                 ValueRef::Integer(large) => {
                     large_entry(run.large_values, run.large_values.find(large)?, run.tree)?;
                 }
-                fields => out.extend_from_slice(bytes_of(fields)?),
+                _ => out.extend_from_slice(bytes_at(row, 2)?),
             }
             run.tree.content().extend_from_slice(b"}\n");
             entries += 1;
@@ -363,18 +363,22 @@ fn elements_sql(of: Type, remaining: bool) -> String {
 }
 
 /// A binary-safe value from a column that holds it, or the number of a large value.
+#[inline]
 fn value(
-    column: ValueRef<'_>,
+    row: &Row<'_>,
+    column: usize,
     layout: Layout,
     tree: &mut Tree,
     large_values: &LargeValues<'_>,
 ) -> Result<(), ExportError> {
-    match column {
-        ValueRef::Integer(id) => large_value(large_values, large_values.find(id)?, layout, tree),
-        column => {
-            push_value(bytes_of(column)?, layout, Markup::Escape, tree.content());
+    match row.get_ref(column) {
+        Ok(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => {
+            push_value(bytes, layout, Markup::Escape, tree.content());
             Ok(())
         }
+        Ok(ValueRef::Integer(id)) => large_value(large_values, large_values.find(id)?, layout, tree),
+        Ok(_) => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -405,10 +409,14 @@ fn large_entry(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) 
     })
 }
 
-fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
-    match column {
-        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
-        _ => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
+/// Of a column that holds bytes, whether they are text or not. Columns are taken apart where they are asked for: they
+/// are what an export of collections asks for most.
+#[inline]
+fn bytes_at<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], ExportError> {
+    match row.get_ref(column) {
+        Ok(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => Ok(bytes),
+        Ok(_) => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
+        Err(error) => Err(error.into()),
     }
 }
 

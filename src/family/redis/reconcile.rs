@@ -116,15 +116,20 @@ fn find_conflicts(connection: &Connection) -> Result<(), StagingError> {
          CREATE TEMP TABLE conflict_candidate (key BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
          INSERT INTO conflict_candidate SELECT key FROM redis_collection GROUP BY key HAVING count(*) > 1;",
     )?;
-    let mut tables = Vec::new();
+    let ask = |sql: String| connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+    let mut filled = Vec::new();
     for table in KEY_TABLES {
-        let rows: i64 =
-            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
-        if rows > 0 {
-            tables.push((rows, table));
+        if ask(format!("SELECT EXISTS (SELECT 1 FROM {table})"))? != 0 {
+            filled.push(table);
         }
     }
-    tables.sort_unstable();
+    let mut tables = Vec::new();
+    if filled.len() > 1 {
+        for table in filled {
+            tables.push((ask(format!("SELECT count(*) FROM {table}"))?, table));
+        }
+        tables.sort_unstable();
+    }
     for (i, (_, small)) in tables.iter().enumerate() {
         for (_, large) in &tables[i + 1..] {
             connection.execute_batch(&format!(

@@ -50,15 +50,15 @@ impl<'c> RedisStage<'c> {
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
-            strings: table(&STRINGS)?,
-            hlls: table(&HLLS)?,
-            bare_strings: table(&BARE_STRINGS)?,
-            ttls: table(&TTLS)?,
-            fields: table(&FIELDS)?,
-            set_members: table(&SET_MEMBERS)?,
-            zset_members: table(&ZSET_MEMBERS)?,
-            items: table(&ITEMS)?,
-            entries: table(&ENTRIES)?,
+            strings: table(&STRINGS),
+            hlls: table(&HLLS),
+            bare_strings: table(&BARE_STRINGS),
+            ttls: table(&TTLS),
+            fields: table(&FIELDS),
+            set_members: table(&SET_MEMBERS),
+            zset_members: table(&ZSET_MEMBERS),
+            items: table(&ITEMS),
+            entries: table(&ENTRIES),
             collections: Collections::new(connection, source)?,
             json: Vec::new(),
             rows: 0,
@@ -139,43 +139,44 @@ impl<'c> RedisStage<'c> {
 impl Stage for RedisStage<'_> {
     #[inline]
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        match decode(row.user_key, row.payload).map_err(malformed)? {
-            Record::Ignored => {}
-            Record::String(string) => push_string(&mut self.strings, string, context)?,
-            Record::BareString(string) => push_string(&mut self.bare_strings, string, context)?,
-            Record::Hll(string) => {
+        match decode(row.user_key, row.payload) {
+            Err(rule) => return Err(malformed(rule)),
+            Ok(Record::Ignored) => {}
+            Ok(Record::String(string)) => push_string(&mut self.strings, string, context)?,
+            Ok(Record::BareString(string)) => push_string(&mut self.bare_strings, string, context)?,
+            Ok(Record::Hll(string)) => {
                 Value::new(string.value, context).walk_blob(Type::Set, |_| Ok(()))?;
                 push_string(&mut self.hlls, string, context)?;
             }
-            Record::Ttl { key, expire_at_ms } => {
+            Ok(Record::Ttl { key, expire_at_ms }) => {
                 let text = Cell::flag(is_printable(key));
                 self.ttls.push([Cell::blob(key), text, Cell::integer(expire_at_ms)])?;
             }
-            Record::Meta(meta) => self.meta(&meta, context)?,
-            Record::Delta(delta) => self.delta(&delta, context)?,
-            Record::Field { key, name, value } => {
+            Ok(Record::Meta(meta)) => self.meta(&meta, context)?,
+            Ok(Record::Delta(delta)) => self.delta(&delta, context)?,
+            Ok(Record::Field { key, name, value }) => {
                 let value = context.cell(value.skip(0))?;
                 let id = self.collections.element_of(Type::Hash, key)?;
                 self.fields.push([Cell::integer(id), Cell::blob(name), value])?;
             }
-            Record::SetMember { key, member } => {
+            Ok(Record::SetMember { key, member }) => {
                 let id = self.collections.element_of(Type::Set, key)?;
                 self.set_members.push([Cell::integer(id), Cell::blob(member)])?;
             }
-            Record::ZsetMember { key, member, score } => {
+            Ok(Record::ZsetMember { key, member, score }) => {
                 let id = self.collections.element_of(Type::Zset, key)?;
                 if score.is_nan() {
                     self.collections.count_nan_score();
                 }
                 self.zset_members.push([Cell::integer(id), Cell::blob(member), Cell::real(score)])?;
             }
-            Record::Item { key, seq, item } => {
+            Ok(Record::Item { key, seq, item }) => {
                 let item = context.cell(item.skip(0))?;
                 let id = self.collections.element_of(Type::List, key)?;
                 self.items.push([Cell::integer(id), Cell::integer(seq), item])?;
             }
-            Record::Entry { key, ms, seq, entry } => self.entry(key, (ms, seq), entry, context)?,
-            Record::Blob { of, key, blob } => self.blob(of, key, blob.skip(0), context)?,
+            Ok(Record::Entry { key, ms, seq, entry }) => self.entry(key, (ms, seq), entry, context)?,
+            Ok(Record::Blob { of, key, blob }) => self.blob(of, key, blob.skip(0), context)?,
         }
         self.rows += 1;
         if self.rows == ROWS_BETWEEN_NOTES {

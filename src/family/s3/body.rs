@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 
 use crate::family::Context;
 use crate::snapshot;
-use crate::snapshot::{Payload, Place};
+use crate::snapshot::{Large, Payload, Place};
 use crate::staging::{Cell, Extent, LargeValues, StagingError};
 
 /// What the columns `length`, `value`, `start` of a chunk say of a payload: its bytes are not copied if they can be read
@@ -17,11 +17,12 @@ pub(super) fn cells<'a>(
     context: &Context<'_, '_>,
 ) -> Result<[Cell<'a>; 3], StagingError> {
     let (value, start) = match (row.payload_at, row.payload) {
-        (Some(at), _) | (None, Payload::Large { place: Place::File { offset: at }, .. }) => {
+        (Some(at), _)
+        | (None, Payload::Large { large: &Large { place: Place::File { offset: at }, .. }, .. }) => {
             (Cell(ValueRef::Null), Cell::integer(at.cast_signed()))
         }
         (None, Payload::Inline(bytes)) => (Cell::blob(bytes), Cell(ValueRef::Null)),
-        (None, Payload::Large { place, length, .. }) => {
+        (None, Payload::Large { large: &Large { place, length }, .. }) => {
             let id = context.large_values.save(Extent::of(context.source, place, length))?;
             (Cell::integer(id), Cell(ValueRef::Null))
         }

@@ -102,9 +102,9 @@ impl<'c> Objects<'c> {
         let table = |table| BulkInsert::new(connection, table, Conflict::Refuse);
         Ok(Self {
             connection,
-            objects: table(&OBJECTS)?,
-            parts: table(&PARTS)?,
-            part_chunks: table(&PART_CHUNKS)?,
+            objects: table(&OBJECTS),
+            parts: table(&PARTS),
+            part_chunks: table(&PART_CHUNKS),
         })
     }
 

@@ -14,7 +14,7 @@ use super::json_fields::{read_slice, read_stream};
 use super::rows::{Chunk, Object, Record, Upload, decode};
 use crate::dump::json::{Layout, Markup, push_value};
 use crate::family::{Context, RowError, Stage};
-use crate::snapshot::{Payload, Readable, Row};
+use crate::snapshot::{Large, Payload, Readable, Row};
 use crate::staging::{
     BulkInsert, Cell, Conflict, Duplicates, Extent, Kind, Staging, StagingError, Table, U64, is_printable,
 };
@@ -90,11 +90,11 @@ impl<'c> S3Stage<'c> {
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
-            heads: table(&HEADS)?,
-            chunks: table(&CHUNKS)?,
-            chunk_refs: table(&CHUNK_REFS)?,
+            heads: table(&HEADS),
+            chunks: table(&CHUNKS),
+            chunk_refs: table(&CHUNK_REFS),
             // Every file may have its own copy.
-            chunk_blobs: BulkInsert::new(connection, &CHUNK_BLOBS, Conflict::Refuse)?,
+            chunk_blobs: BulkInsert::new(connection, &CHUNK_BLOBS, Conflict::Refuse),
             upload: None,
             rows: 0,
         })
@@ -113,7 +113,7 @@ impl<'c> S3Stage<'c> {
         let mut meta = BucketMeta::default();
         let read = match payload {
             Payload::Inline(json) => read_slice(json, &mut meta),
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { place, length }, .. } => {
                 read_stream(context.large_values.open(Extent::of(context.source, place, length))?, &mut meta)
             }
         };
@@ -145,7 +145,7 @@ impl<'c> S3Stage<'c> {
     fn head(&mut self, head: &Object<'_>, row: &Row<'_>, context: &Context<'_, '_>) -> Result<(), RowError> {
         let value = match row.payload {
             Payload::Inline(json) => Cell::blob(json),
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { place, length }, .. } => {
                 Cell::integer(context.large_values.save(Extent::of(context.source, place, length))?)
             }
         };
@@ -208,8 +208,10 @@ impl<'c> S3Stage<'c> {
         let upload = self.upload_of(&chunk.upload)?;
         let value = match payload {
             Payload::Inline(bytes) => Ok(Cow::Borrowed(bytes)),
-            Payload::Large { length, .. } if length > MAX_CHUNK_REF_BYTES => Err(Invalid::TooLong(length)),
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { length, .. }, .. } if length > MAX_CHUNK_REF_BYTES => {
+                Err(Invalid::TooLong(length))
+            }
+            Payload::Large { large: &Large { place, length }, .. } => {
                 let mut bytes = Vec::new();
                 let mut reader = context.large_values.open(Extent::of(context.source, place, length))?;
                 reader.read_to_end(&mut bytes).map_err(StagingError::LargeValue)?;
@@ -262,7 +264,7 @@ impl<'c> S3Stage<'c> {
         let id = self.upload_of(upload)?;
         let value = match payload {
             Payload::Inline(json) => Cell::blob(json),
-            Payload::Large { place, length, .. } => {
+            Payload::Large { large: &Large { place, length }, .. } => {
                 Cell::integer(context.large_values.save(Extent::of(context.source, place, length))?)
             }
         };

@@ -94,8 +94,8 @@ impl<'c> SqsStage<'c> {
         Ok(Self {
             connection,
             duplicates: staging.duplicates().clone(),
-            messages: BulkInsert::of_source(connection, &MESSAGES, conflict, source)?,
-            side_rows: BulkInsert::of_source(connection, &SIDE_ROWS, conflict, source)?,
+            messages: BulkInsert::of_source(connection, &MESSAGES, conflict, source),
+            side_rows: BulkInsert::of_source(connection, &SIDE_ROWS, conflict, source),
             run: None,
             next_partition,
             message_id: Vec::new(),

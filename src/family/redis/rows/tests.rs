@@ -3,7 +3,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::snapshot::Place;
+use crate::snapshot::{Large, Place};
 
 fn decoded<'a>(key: &'a [u8], value: &'a [u8]) -> Result<Record<'a>, Malformed> {
     decode(key, Payload::Inline(value))
@@ -92,8 +92,8 @@ proptest! {
 
     #[test]
     fn a_large_payload_is_decoded_like_its_head_and_length(key in near_keys(), head in any::<[u8; 64]>()) {
-        let payload = Payload::Large { head: &head, place: Place::File { offset: 7 }, length: 1 << 40 };
-        let _ = decode(&key, payload);
+        let large = Large { place: Place::File { offset: 7 }, length: 1 << 40 };
+        let _ = decode(&key, Payload::Large { head: &head, large: &large });
     }
 
     #[test]
@@ -305,8 +305,11 @@ fn a_value_of_another_size_than_its_kind_has_is_malformed() {
             let value = vec![0; found];
             assert_eq!(decoded(&key, &value) == expected, !sizes.contains(&found), "{kind} of {found} bytes");
         }
-        let large = Payload::Large { head: &[0; 64], place: Place::File { offset: 0 }, length: 1 << 20 };
-        assert_eq!(decode(&key, large), Err(Malformed::ValueSize { kind, allowed, found: 1 << 20 }));
+        let large = Large { place: Place::File { offset: 0 }, length: 1 << 20 };
+        assert_eq!(
+            decode(&key, Payload::Large { head: &[0; 64], large: &large }),
+            Err(Malformed::ValueSize { kind, allowed, found: 1 << 20 })
+        );
     }
 }
 

@@ -42,7 +42,7 @@ impl<'c> Collections<'c> {
         )?;
         // The key of a list item does not say how long the user key is, so items of two lists may take turns.
         let looked_up = if empty { vec![Type::List] } else { Type::ALL.to_vec() };
-        let table = BulkInsert::of_source(connection, &COLLECTIONS, Conflict::Refuse, source)?;
+        let table = BulkInsert::of_source(connection, &COLLECTIONS, Conflict::Refuse, source);
         let set_meta = connection.prepare(
             "UPDATE redis_collection SET meta_length = ?, meta_expire_at_ms = ?, list_head = ?, list_tail = ?, \
              stream_last_ms = ?, stream_last_seq = ?, stream_trimmed_ms = ?, stream_trimmed_seq = ? \

@@ -3,6 +3,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::snapshot::{Large, Place};
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..40)
@@ -21,8 +22,8 @@ proptest! {
                 let _ = decoded(&key, &[version, &value].concat());
             }
             let head = [1; LARGE_HEAD_BYTES];
-            let place = crate::snapshot::Place::File { offset: 0 };
-            let _ = decode(&key, Payload::Large { head: &head, place, length: length.max(64) });
+            let large = Large { place: Place::File { offset: 0 }, length: length.max(64) };
+            let _ = decode(&key, Payload::Large { head: &head, large: &large });
         }
     }
 
@@ -78,8 +79,8 @@ fn a_primary_key_longer_than_any_row_key_is_malformed() {
     let lengths = [(MAX_KEY_BYTES, true), (MAX_KEY_BYTES + 1, false)];
     for (length, fits) in lengths {
         let head = [&lock[..26], &length.to_be_bytes(), &[0; LARGE_HEAD_BYTES - 34]].concat();
-        let place = crate::snapshot::Place::File { offset: 0 };
-        let payload = Payload::Large { head: &head, place, length: length + 34 };
+        let large = Large { place: Place::File { offset: 0 }, length: length + 34 };
+        let payload = Payload::Large { head: &head, large: &large };
         assert_eq!(decode(b"!txn|lock|k", payload).is_ok(), fits);
     }
 }
