@@ -3,8 +3,8 @@
 //! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`, `sst`), their rows (`row`),
 //! the rule that says which version of a key counts (`versions`), the classes rows are counted under (`namespace`),
 //! every bound on lengths (`limits`), the question which files to read (`locate`), and what refers to such a file
-//! (`token`, `snap_file`). It knows no family and no database: what leaves it are batches of keys and payloads, each
-//! with its offset.
+//! (`token`, `snap_file`). Encrypted values (`encryption`) are opened on a thread of their own (`ahead`). It knows no family
+//! and no database: what leaves it are batches of keys and payloads, each with its offset.
 
 mod ahead;
 mod batch;

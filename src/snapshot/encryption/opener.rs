@@ -1,5 +1,6 @@
-//! Opening the values of rows as a body comes to them: whole where they are short, while they stream past where they
-//! are long (`docs/format/encryption.md` section 6). Leaves to the bodies what to do with a row once it is open.
+//! Opening the values of rows as a body comes to them: short ones are taken out of their envelopes, to be opened before
+//! their batch leaves; long ones are opened while they stream past (`docs/format/encryption.md` section 6). Leaves to the
+//! bodies what to do with a row, and to `ahead` on which thread it is opened.
 
 use std::ops::Range;
 use std::sync::Arc;
