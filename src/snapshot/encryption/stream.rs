@@ -66,9 +66,16 @@ pub(super) fn open(
     let used = 1 + value.len().div_ceil(BLOCK_BYTES).min(HEAD_BLOCKS);
     blocks.encrypt_blocks(&mut stream[..used]);
     let [mask, stream @ ..] = &stream;
-    let mut authenticator = Authenticator::with_mask(*mask, hash, data);
-    authenticator.update(value);
-    if !authenticator.matches(tag) {
+    let mut hash = hash.clone();
+    let matches = if let Some(blocks) = Stretch::of(data, value) {
+        blocks.hash(&mut hash);
+        is_tag(hash, mask, tag)
+    } else {
+        let mut authenticator = Authenticator::with_mask(*mask, hash, data);
+        authenticator.update(value);
+        authenticator.matches(tag)
+    };
+    if !matches {
         return false;
     }
     for (part, keys) in value.chunks_mut(BLOCK_BYTES).zip(stream) {
@@ -80,6 +87,45 @@ pub(super) fn open(
         ctr.apply_keystream(rest);
     }
     true
+}
+
+/// All that the tag of a short value covers, in the order and with the padding of GCM.
+struct Stretch {
+    bytes: [u8; STRETCH_BYTES],
+    used: usize,
+}
+
+impl Stretch {
+    /// `None` if it is too long.
+    fn of(data: &AssociatedData<'_>, ciphertext: &[u8]) -> Option<Self> {
+        let mut bytes = [0; STRETCH_BYTES];
+        let [fixed, raw_key] = data.parts();
+        let data_bytes = fixed.len() + raw_key.len();
+        let start = data_bytes.next_multiple_of(BLOCK_BYTES);
+        let end = start.checked_add(ciphertext.len())?.next_multiple_of(BLOCK_BYTES);
+        bytes.get_mut(..fixed.len())?.copy_from_slice(fixed);
+        bytes.get_mut(fixed.len()..data_bytes)?.copy_from_slice(raw_key);
+        bytes.get_mut(start..start + ciphertext.len())?.copy_from_slice(ciphertext);
+        bytes
+            .get_mut(end..end + BLOCK_BYTES)?
+            .copy_from_slice(&lengths(data_bytes as u64, ciphertext.len() as u64));
+        Some(Self { bytes, used: end + BLOCK_BYTES })
+    }
+
+    fn hash(&self, hash: &mut Polyval) {
+        hash_stretch(hash, &self.bytes[..self.used]);
+    }
+}
+
+/// The last block that is hashed: how many bits there were.
+fn lengths(associated_bytes: u64, bytes: u64) -> [u8; BLOCK_BYTES] {
+    ((u128::from(associated_bytes) << 67) | (u128::from(bytes) << 3)).to_be_bytes()
+}
+
+/// Does the hash make this tag? Compared in constant time.
+fn is_tag(hash: Polyval, mask: &Block, tag: &[u8; TAG_BYTES]) -> bool {
+    let expected = u128::from_le_bytes(hash.finalize().into()) ^ u128::from_be_bytes((*mask).into());
+    expected.ct_eq(&u128::from_be_bytes(*tag)).into()
 }
 
 /// Computes the tag of a ciphertext that streams past.
@@ -102,18 +148,12 @@ impl Authenticator {
     ) -> Self {
         let mut mask = counter(nonce, 1);
         blocks.encrypt_block(&mut mask);
-        Self::with_mask(mask, hash, data)
+        Self::with_mask(mask, hash.clone(), data)
     }
 
-    fn with_mask(mask: Block, hash: &Polyval, data: &AssociatedData<'_>) -> Self {
-        let mut this = Self {
-            hash: hash.clone(),
-            mask,
-            pending: [0; STRETCH_BYTES],
-            held: 0,
-            associated_bytes: 0,
-            bytes: 0,
-        };
+    fn with_mask(mask: Block, hash: Polyval, data: &AssociatedData<'_>) -> Self {
+        let mut this =
+            Self { hash, mask, pending: [0; STRETCH_BYTES], held: 0, associated_bytes: 0, bytes: 0 };
         for part in data.parts() {
             this.absorb(part);
             this.associated_bytes += part.len() as u64;
@@ -132,13 +172,9 @@ impl Authenticator {
     #[must_use]
     pub fn matches(mut self, tag: &[u8; TAG_BYTES]) -> bool {
         self.pad();
-        self.absorb(&(8 * self.associated_bytes).to_be_bytes());
-        self.absorb(&(8 * self.bytes).to_be_bytes());
+        self.absorb(&lengths(self.associated_bytes, self.bytes));
         hash_stretch(&mut self.hash, &self.pending[..self.held]);
-        let mut expected = self.hash.finalize();
-        expected.reverse();
-        expected.iter_mut().zip(&self.mask).for_each(|(byte, mask)| *byte ^= mask);
-        expected.as_slice().ct_eq(tag).into()
+        is_tag(self.hash, &self.mask, tag)
     }
 
     fn absorb(&mut self, mut bytes: &[u8]) {
