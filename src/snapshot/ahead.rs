@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::Builder;
 
 use super::batch::Batch;
@@ -14,13 +14,14 @@ use super::error::Fault;
 use super::row::Watch;
 
 /// Pieces of long values on their way to the thread.
-const PIECES: usize = 4;
+const PIECES: usize = 8;
 
 /// A value that does not open: the offset of its row, and why.
 type Unopened = (u64, Fault);
 
 enum Work {
-    Batch(Batch),
+    /// With the first long value before its end that was seen elsewhere and does not open.
+    Batch(Batch, Option<Unopened>),
     /// A long value begins; its pieces follow, and its end.
     Watch(Box<Watch>),
     Piece(Vec<u8>),
@@ -31,6 +32,15 @@ enum Done {
     /// Opened, with the first value so far that does not open.
     Batch(Batch, Option<Unopened>),
     Piece(Vec<u8>),
+}
+
+/// The long value that is under way.
+enum Watched {
+    Nothing,
+    /// The thread sees it.
+    There,
+    /// The thread has more than enough to do: it is seen here.
+    Here(Box<Watch>),
 }
 
 /// Batches and pieces on their way to the thread and back.
@@ -45,9 +55,11 @@ pub(super) struct Ahead {
     /// Pieces that there are, and those that are free.
     pieces: usize,
     free: Vec<Vec<u8>>,
-    watches: bool,
-    /// Was a long value shown since the last batch?
+    watched: Watched,
+    /// Was there a long value since the last batch?
     has_watched: bool,
+    /// The first one since then that was seen here and does not open.
+    seen_here: Option<Unopened>,
     fault: Option<Unopened>,
 }
 
@@ -62,8 +74,9 @@ impl Ahead {
             spare: Vec::new(),
             pieces: 0,
             free: Vec::new(),
-            watches: false,
+            watched: Watched::Nothing,
             has_watched: false,
+            seen_here: None,
             fault: None,
         }
     }
@@ -84,11 +97,11 @@ impl Ahead {
     /// # Errors
     /// There is no thread.
     pub fn exchange(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
-        if self.out == 0 && !self.has_watched && !batch.has_sealed() {
+        if self.is_done_with(batch) {
             return Ok(true);
         }
         let spare = self.spare.pop().unwrap_or_default();
-        let is_first = self.out == 0;
+        let is_first = self.out == 0 && self.back.is_empty();
         self.send_batch(std::mem::replace(batch, spare))?;
         if is_first {
             return Ok(false);
@@ -104,7 +117,7 @@ impl Ahead {
     /// # Errors
     /// There is no thread.
     pub fn finish(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-        if self.out == 0 && !self.has_watched && !batch.has_sealed() {
+        if self.is_done_with(batch) {
             self.back.push_back(std::mem::take(batch));
             return Ok(());
         }
@@ -135,8 +148,15 @@ impl Ahead {
     /// # Errors
     /// There is no thread.
     pub fn watch(&mut self, watch: Watch) -> Result<(), Fault> {
-        (self.watches, self.has_watched) = (true, true);
-        self.send(Work::Watch(Box::new(watch)))
+        let watch = Box::new(watch);
+        self.has_watched = true;
+        self.receive_ready()?;
+        if self.free.is_empty() && self.pieces == PIECES {
+            self.watched = Watched::Here(watch);
+            return Ok(());
+        }
+        self.watched = Watched::There;
+        self.send(Work::Watch(watch))
     }
 
     /// Shows the next bytes of the long value that is under way, if one is.
@@ -144,8 +164,13 @@ impl Ahead {
     /// # Errors
     /// There is no thread.
     pub fn show(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if !self.watches {
-            return Ok(());
+        match &mut self.watched {
+            Watched::Nothing => return Ok(()),
+            Watched::Here(watch) => {
+                watch.opening.look(bytes);
+                return Ok(());
+            }
+            Watched::There => {}
         }
         let mut piece = loop {
             if let Some(piece) = self.free.pop() {
@@ -167,11 +192,22 @@ impl Ahead {
     /// # Errors
     /// There is no thread.
     pub fn end_watch(&mut self) -> Result<(), Fault> {
-        if std::mem::take(&mut self.watches) { self.send(Work::EndOfWatch) } else { Ok(()) }
+        match std::mem::replace(&mut self.watched, Watched::Nothing) {
+            Watched::Nothing => {}
+            Watched::Here(watch) => self.seen_here = earlier(self.seen_here.take(), watch.finish().err()),
+            Watched::There => self.send(Work::EndOfWatch)?,
+        }
+        Ok(())
+    }
+
+    /// Is there nothing to open up to the end of a batch, and no batch before it?
+    fn is_done_with(&self, batch: &Batch) -> bool {
+        self.out == 0 && self.back.is_empty() && !self.has_watched && !batch.has_sealed()
     }
 
     fn send_batch(&mut self, batch: Batch) -> Result<(), Fault> {
-        self.send(Work::Batch(batch))?;
+        let seen_here = self.seen_here.take();
+        self.send(Work::Batch(batch, seen_here))?;
         (self.out, self.has_watched) = (self.out + 1, false);
         Ok(())
     }
@@ -188,15 +224,32 @@ impl Ahead {
 
     fn receive(&mut self) -> Result<(), Fault> {
         let (_, done) = self.thread.as_ref().ok_or_else(died)?;
-        match done.recv().map_err(|_| died())? {
-            Done::Piece(piece) => self.free.push(piece),
-            Done::Batch(batch, fault) => {
-                self.out -= 1;
-                self.fault = self.fault.take().or(fault);
-                self.back.push_back(batch);
+        let done = done.recv().map_err(|_| died())?;
+        self.take_back(done);
+        Ok(())
+    }
+
+    /// Takes back what is there, without waiting for more.
+    fn receive_ready(&mut self) -> Result<(), Fault> {
+        while let Some((_, done)) = &self.thread {
+            match done.try_recv() {
+                Ok(done) => self.take_back(done),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Err(died()),
             }
         }
         Ok(())
+    }
+
+    fn take_back(&mut self, done: Done) {
+        match done {
+            Done::Piece(piece) => self.free.push(piece),
+            Done::Batch(batch, fault) => {
+                self.out -= 1;
+                self.fault = earlier(self.fault.take(), fault);
+                self.back.push_back(batch);
+            }
+        }
     }
 }
 
@@ -223,7 +276,8 @@ fn open_all(keys: Option<&Keyring>, todo: &Receiver<Work>, finished: &Sender<Don
                 }
                 Done::Piece(bytes)
             }
-            Work::Batch(mut batch) => {
+            Work::Batch(mut batch, seen_elsewhere) => {
+                fault = earlier(fault, seen_elsewhere);
                 fault = earlier(fault, keys.and_then(|keys| batch.open(keys).err()));
                 Done::Batch(batch, fault.take())
             }
