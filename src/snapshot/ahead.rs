@@ -1,4 +1,4 @@
-//! Opening encrypted values on a thread of its own, one batch behind the reader: short ones lie in the batch as they are
+//! Opening encrypted values on a thread of its own, some batches behind the reader: short ones lie in the batch as they are
 //! encrypted, long ones are shown to it as they stream past. No batch leaves before every value up to its end has been
 //! opened. What a value is opened with is for `encryption` to say, what to do about one that does not open for `reader`.
 
@@ -12,6 +12,9 @@ use super::batch::Batch;
 use super::encryption::Keyring;
 use super::error::Fault;
 use super::row::Watch;
+
+/// Batches on their way to the thread and back: a few, so that neither waits for the other at every one.
+const BATCHES: usize = 3;
 
 /// Pieces of long values on their way to the thread.
 const PIECES: usize = 8;
@@ -50,7 +53,7 @@ pub(super) struct Ahead {
     thread: Option<(Sender<Work>, Receiver<Done>)>,
     /// Batches that are with the thread, and those that have come back.
     out: usize,
-    back: VecDeque<Batch>,
+    back: VecDeque<(Batch, Option<Unopened>)>,
     spare: Vec<Batch>,
     /// Pieces that there are, and those that are free.
     pieces: usize,
@@ -91,8 +94,8 @@ impl Ahead {
         self.fault.take()
     }
 
-    /// Takes a batch, and leaves in its place the one before it, opened; false if there is none yet. A batch with nothing
-    /// to open stays if none is before it.
+    /// Takes a batch, and leaves in its place the first of those before it, opened; false if none is yet. A batch with
+    /// nothing to open stays if none is before it.
     ///
     /// # Errors
     /// There is no thread.
@@ -101,12 +104,9 @@ impl Ahead {
             return Ok(true);
         }
         let spare = self.spare.pop().unwrap_or_default();
-        let is_first = self.out == 0 && self.back.is_empty();
         self.send_batch(std::mem::replace(batch, spare))?;
-        if is_first {
-            return Ok(false);
-        }
-        while self.back.is_empty() {
+        self.receive_ready()?;
+        while self.back.is_empty() && self.out >= BATCHES {
             self.receive()?;
         }
         Ok(self.next(batch))
@@ -118,7 +118,7 @@ impl Ahead {
     /// There is no thread.
     pub fn finish(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         if self.is_done_with(batch) {
-            self.back.push_back(std::mem::take(batch));
+            self.back.push_back((std::mem::take(batch), None));
             return Ok(());
         }
         self.send_batch(std::mem::take(batch))?;
@@ -128,19 +128,18 @@ impl Ahead {
         Ok(())
     }
 
-    /// Leaves in place of a batch the next one that is opened; false if there is none.
+    /// Leaves in place of a batch the next one that is opened, with nothing in it from the first value on that does not
+    /// open; false if there is none.
     pub fn next(&mut self, batch: &mut Batch) -> bool {
-        let Some(opened) = self.back.pop_front() else { return false };
+        let Some((opened, fault)) = self.back.pop_front() else { return false };
         let mut spare = std::mem::replace(batch, opened);
         spare.clear();
         self.spare.push(spare);
+        self.fault = earlier(self.fault.take(), fault);
+        if self.fault.is_some() {
+            batch.clear();
+        }
         true
-    }
-
-    /// Drops the last of the batches that are opened, or all of them.
-    pub fn drop_opened(&mut self, all: bool) {
-        let kept = if all { 0 } else { self.back.len().saturating_sub(1) };
-        self.back.truncate(kept);
     }
 
     /// A long value begins that has to be seen.
@@ -151,7 +150,7 @@ impl Ahead {
         let watch = Box::new(watch);
         self.has_watched = true;
         self.receive_ready()?;
-        if self.free.is_empty() && self.pieces == PIECES {
+        if self.free.len() + PIECES - self.pieces < PIECES / 2 {
             self.watched = Watched::Here(watch);
             return Ok(());
         }
@@ -246,8 +245,7 @@ impl Ahead {
             Done::Piece(piece) => self.free.push(piece),
             Done::Batch(batch, fault) => {
                 self.out -= 1;
-                self.fault = earlier(self.fault.take(), fault);
-                self.back.push_back(batch);
+                self.back.push_back((batch, fault));
             }
         }
     }

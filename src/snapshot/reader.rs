@@ -120,8 +120,8 @@ pub struct Reader {
     ahead: Ahead,
     closing: Option<Closing>,
     failed: bool,
-    /// What remains to be said once all batches are handed on.
-    error: Option<SnapshotError>,
+    /// How the file ended, until all batches are handed on.
+    last: Option<Result<Option<Closing>, SnapshotError>>,
     seekable: bool,
     /// Offset of the last checkpoint.
     checkpointed: u64,
@@ -182,7 +182,7 @@ impl Reader {
             ahead: Ahead::new(None),
             closing: None,
             failed: false,
-            error: None,
+            last: None,
             seekable: rereadable,
             checkpointed: 0,
         })
@@ -303,50 +303,43 @@ impl Reader {
     /// says so, which may be its end. The batch of a failed call is empty.
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
         batch.clear();
-        while self.closing.is_none() && !self.failed {
+        while self.last.is_none() && self.closing.is_none() && !self.failed {
             let filled = self.fill_empty(batch);
-            if filled.is_err() || self.closing.is_some() {
-                self.end(filled, batch)?;
-                break;
-            }
-            if self.facts.unopened.is_some() || self.ahead.has_fault() {
+            if filled.is_err() || self.facts.unopened.is_some() || self.ahead.has_fault() {
                 batch.forget_rows();
             }
-            if self.ahead.exchange(batch).map_err(|fault| self.stopped(fault))? {
-                if self.ahead.has_fault() {
-                    batch.clear();
+            let handed_on = if filled.is_err() || self.closing.is_some() {
+                self.last = Some(filled.map(|()| self.closing.take()));
+                self.ahead.finish(batch).map(|()| false)
+            } else {
+                self.ahead.exchange(batch)
+            };
+            match handed_on {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(fault) => {
+                    self.failed = true;
+                    return Err(self.input.fault(0, fault));
                 }
-                return Ok(true);
             }
+        }
+        if self.failed {
+            return Ok(false);
         }
         if self.ahead.next(batch) {
             return Ok(true);
         }
-        self.error.take().map_or(Ok(false), Err)
-    }
-
-    fn stopped(&mut self, fault: Fault) -> SnapshotError {
-        (self.failed, self.closing) = (true, None);
-        self.input.fault(0, fault)
-    }
-
-    /// Takes the last batch, and settles what is handed on after it: batches in which everything has been opened, and then
-    /// what is wrong with the file.
-    fn end(&mut self, filled: Result<(), SnapshotError>, batch: &mut Batch) -> Result<(), SnapshotError> {
-        self.ahead.finish(batch).map_err(|fault| self.stopped(fault))?;
+        let Some(last) = self.last.take() else { return Ok(false) };
         let unopened = earlier(self.facts.unopened.take(), self.ahead.take_fault());
-        if unopened.is_none() && filled.is_ok() {
-            return Ok(());
-        }
         // What follows a bad place must not pass for rows, least of all for a good end.
-        self.failed = true;
-        self.closing = None;
-        self.ahead.drop_opened(unopened.is_some());
-        self.error = match unopened {
-            Some(unopened) => Some(self.unopened(unopened, filled)),
-            None => filled.err(),
-        };
-        Ok(())
+        self.failed = unopened.is_some() || last.is_err();
+        match unopened {
+            Some(unopened) => Err(self.unopened(unopened, last.map(drop))),
+            None => {
+                self.closing = last?;
+                Ok(false)
+            }
+        }
     }
 
     /// The error for a damaged row, with what is wrong with the footer if that is how the file ended.
