@@ -2,10 +2,12 @@
 
 mod snapshot_support;
 
+use std::io::Cursor;
+
 use ekvsnap::snapshot::encryption::OpenError;
 use ekvsnap::snapshot::limits::MAX_VALUE_BYTES;
 use ekvsnap::snapshot::limits::{MAX_KEY_BYTES, MAX_MVCC_KEY_BYTES, MAX_MVCC_VALUE_BYTES, MAX_MVCC_VERSIONS};
-use ekvsnap::snapshot::{Corruption, Hlc, SnapshotError, Unsupported, Verdict};
+use ekvsnap::snapshot::{Batch, Corruption, Hlc, Reader, SnapshotError, Unsupported, Verdict};
 use ekvsnap_testkit::container::{Footer, HlcHeader, frame};
 use ekvsnap_testkit::mvcc_writer::{Checksum, MvccWriter, mvcc_file};
 use ekvsnap_testkit::sorted::SortedSnapshot;
@@ -304,4 +306,27 @@ fn left_overs_other_than_a_footer_are_a_truncated_row() {
         }
     }
     assert_eq!(seen(&body, None).count(Verdict::Visible), 1);
+}
+
+#[test]
+fn a_row_too_short_for_its_version_is_refused_where_versions_are_passed_over_too() {
+    let passed_over = |file: Vec<u8>| {
+        let mut reader = Reader::open(Box::new(Cursor::new(file)), "test".into(), false).unwrap();
+        reader.pass_over_versions();
+        let mut batch = Batch::default();
+        loop {
+            match reader.fill(&mut batch) {
+                Ok(true) => assert!(batch.rows().next().is_none()),
+                Ok(false) => return None,
+                Err(error) => return Some(error),
+            }
+        }
+    };
+    let (_, short_key) = bad_row(|writer| writer.raw(b"b", &[0; 9]));
+    let (_, short_value) = bad_row(|writer| writer.raw(b"b12345678", &[0; 8]));
+    let (_, encrypted) = bad_row(|writer| writer.raw(b"b12345678", &[2, 0, 0, 0, 0, 0, 0, 0, 0, 1]));
+    for (file, is_read) in [(short_key, false), (short_value, false), (encrypted, true)] {
+        let refused = passed_over(file);
+        assert_eq!(refused.is_none(), is_read, "{refused:?}");
+    }
 }

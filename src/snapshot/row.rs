@@ -147,9 +147,6 @@ impl Judge {
             facts.counts.add(Class::Operational, Verdict::Visible);
             return Ok(Judged::Done);
         }
-        if facts.passes_over_versions {
-            return Ok(Judged::Done);
-        }
         let Some((user_key, &suffix)) = raw_key.split_last_chunk::<TIMESTAMP_BYTES>() else {
             return Err(Corruption::ShortKey(readable(raw_key)).into());
         };
@@ -158,6 +155,9 @@ impl Judge {
             let (key, length) = (readable(raw_key), value_bytes as u64);
             return Err(Corruption::ShortValue { key, length }.into());
         };
+        if facts.passes_over_versions {
+            return Ok(Judged::Done);
+        }
         if flags & RESERVED != 0 {
             let (key, bits) = (readable(raw_key), flags & RESERVED);
             return Err(Unsupported::Flags { key, bits }.into());
