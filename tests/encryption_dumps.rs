@@ -7,9 +7,11 @@ mod decode_support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes};
+use std::io::Read;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use decode_support::*;
 use ekvsnap::dump::target::Target;
@@ -19,7 +21,7 @@ use ekvsnap::load::{LoadOptions, load, stage};
 use ekvsnap::progress::{Phase, Silent};
 use ekvsnap::report::Report;
 use ekvsnap::snapshot::encryption::{Keyring, OpenError};
-use ekvsnap::staging::{Staging, StagingError};
+use ekvsnap::staging::{Authentic, LargeValues, Staging, StagingError};
 use ekvsnap_testkit::bundled::bundled;
 use ekvsnap_testkit::encryption::{KeyFiles, encrypt};
 use ekvsnap_testkit::redis_rows::{string_key, string_value};
@@ -201,6 +203,39 @@ fn a_byte_of_a_long_value_changed_after_the_load_is_noticed_by_the_export() {
     assert!(error.to_string().contains("key !redis|str|long, commit timestamp 1099511627776"), "{error}");
     assert!(matches!(unopened(error), OpenError::Tampered(_)));
     assert!(!place.path("dump").exists());
+}
+
+#[test]
+fn only_the_process_that_has_loaded_an_open_file_reads_it_again_without_comparing_tags() {
+    let place = Place::new();
+    let snapshot = place.encrypted("0000000000000001.fsm", &strings(1_000_000));
+    let database = place.load(&snapshot, &place.options());
+    let staging = Staging::open(&database).unwrap();
+    let file = File::options().read(true).write(true).open(&snapshot).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    // Where the fingerprint does not look.
+    file.write_all_at(b"!", 500_000).unwrap();
+    let read = |authentic: Option<File>| {
+        let values = LargeValues::new(staging.connection(), Some(Arc::clone(&place.keys)));
+        if let Some(file) = authentic {
+            values.trust(Authentic { source: 0, file }).unwrap();
+        }
+        let mut bytes = Vec::new();
+        let mut reader = values.open(values.find(1).unwrap())?;
+        reader.read_to_end(&mut bytes).map_err(StagingError::LargeValue)?;
+        Ok::<_, StagingError>(bytes.iter().filter(|byte| **byte != b'x').count())
+    };
+    let same = || file.try_clone().unwrap();
+    // A file that is seen to have changed is trusted by nobody.
+    file.set_times(FileTimes::new().set_modified(modified + Duration::from_secs(1))).unwrap();
+    assert!(matches!(read(None), Err(StagingError::SourceChanged(_))));
+    assert!(matches!(read(Some(same())), Err(StagingError::SourceChanged(_))));
+    file.set_times(FileTimes::new().set_modified(modified)).unwrap();
+    assert!(matches!(read(None), Err(StagingError::Encrypted(_))));
+    let changed = read(Some(same())).unwrap();
+    file.write_all_at(&fs::read(place.encrypted("again.fsm", &strings(1_000_000))).unwrap(), 0).unwrap();
+    file.set_times(FileTimes::new().set_modified(modified)).unwrap();
+    assert_eq!((read(None).unwrap() + 1, read(Some(same())).unwrap() + 1), (changed, changed));
 }
 
 #[test]

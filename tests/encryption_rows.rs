@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::Arc;
 
@@ -228,6 +228,75 @@ fn every_encrypted_row_is_opened_also_one_that_a_newer_version_replaces() {
         assert_eq!((row.what, row.key.as_str(), row.commit_ts), (OpenError::Tampered(1), "k", Hlc(5)));
         sealed[spot] ^= 1;
     }
+}
+
+/// Rows of many batches, now and then a long one.
+fn many() -> (KeyFiles, Vec<Version>) {
+    let version = |row: u32| {
+        let length = if row.is_multiple_of(1_000) { 600_000 } else { 60 };
+        Version::put(format!("!redis|str|{row:06}"), 9, vec![b'v'; length])
+    };
+    (KeyFiles::new(), (1..=12_000).map(version).collect())
+}
+
+#[test]
+fn nothing_from_a_tampered_value_on_is_handed_on_and_the_first_one_is_named_short_or_long() {
+    let (files, versions) = many();
+    let keys = keyring(&files);
+    let clear = SortedSnapshot::new(9).versions(&versions).to_bytes().unwrap();
+    let sealed = encrypt(&clear[..], Vec::new(), |_| Some(&files.keys[0])).unwrap();
+    let end_of = |row: usize| {
+        let raw_key = versions[row - 1].raw_key();
+        let at = sealed.windows(raw_key.len()).position(|bytes| bytes == raw_key).unwrap();
+        let value_at = at + raw_key.len() + 8;
+        let length: [u8; 8] = sealed[value_at - 8..value_at].try_into().unwrap();
+        value_at + u64::from_le_bytes(length) as usize - 1
+    };
+    for (first, second) in [(6_000, 6_001), (5_999, 6_000), (7, 12_000), (12_000, 12_000), (9_000, 11_999)] {
+        let mut damaged = sealed.clone();
+        [first, second]
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .for_each(|row| damaged[end_of(row)] ^= 1);
+        let damaged = mended(damaged);
+        let mut reader = Reader::open(Box::new(Cursor::new(damaged)), "f.fsm".to_owned(), true).unwrap();
+        reader.decrypt_with(Arc::clone(&keys));
+        let (mut batch, mut rows) = (Batch::default(), 0);
+        let error = loop {
+            match reader.fill(&mut batch) {
+                Ok(true) => rows += batch.rows().count(),
+                Ok(false) => panic!("read to its end"),
+                Err(SnapshotError::Encrypted(row)) => break row,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        assert_eq!((error.what, error.key), (OpenError::Tampered(1), format!("!redis|str|{first:06}")));
+        assert!(rows < first && reader.closing().is_none(), "{rows} rows before row {first}");
+        // More than a few batches in, some were handed on.
+        assert!(first < 5_999 || rows > 0);
+        assert!(!reader.fill(&mut batch).unwrap() && batch.rows().count() == 0);
+    }
+    assert!(read(&sealed, Some(&keys)).unwrap().0 == read(&clear, None).unwrap().0);
+}
+
+#[test]
+fn what_precedes_a_bad_row_is_opened_before_that_is_told_of() {
+    let (files, versions) = many();
+    let keys = keyring(&files);
+    let clear = SortedSnapshot::new(9).versions(&versions).to_bytes().unwrap();
+    let sealed = encrypt(&clear[..], Vec::new(), |_| Some(&files.keys[0])).unwrap();
+    let at = |row: usize| {
+        let raw_key = versions[row - 1].raw_key();
+        sealed.windows(raw_key.len()).position(|bytes| bytes == raw_key).unwrap()
+    };
+    let mut damaged = sealed.clone();
+    // Out of order; and two rows before it, in the same batch, a value that has been changed.
+    damaged[at(6_003)] = b' ';
+    let damaged_order = mended(damaged.clone());
+    assert!(matches!(read(&damaged_order, Some(&keys)), Err(SnapshotError::Corrupt { .. })));
+    damaged[at(6_002) - 20] ^= 1;
+    assert_eq!(what(read(&mended(damaged), Some(&keys))), OpenError::Tampered(1));
 }
 
 #[test]

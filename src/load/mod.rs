@@ -173,6 +173,7 @@ fn load_opened(
     let snapshot_ms = snapshot_time(as_of, last_commit_ts);
     // For views that judge times.
     staging.set_fact("snapshot_ms", snapshot_ms)?;
+    let mut authentic = Vec::new();
     for (source, mut one) in opened.into_iter().enumerate() {
         // Small files end before they come to a checkpoint at which they would stop.
         if progress.is_interrupted() {
@@ -187,7 +188,7 @@ fn load_opened(
         if let Some(keys) = &options.keys {
             one.reader.decrypt_with(Arc::clone(keys));
         }
-        writer::load_one(source as i64, one, staging, options, &mut warnings, progress)?;
+        authentic.extend(writer::load_one(source as i64, one, staging, options, &mut warnings, progress)?);
     }
     progress.end();
     if progress.is_interrupted() {
@@ -197,6 +198,7 @@ fn load_opened(
     progress.begin(Phase::Reconcile, None);
     let policy = Policy { staging, on_error: options.on_error };
     let large_values = LargeValues::new(connection, options.keys.clone());
+    authentic.into_iter().try_for_each(|one| large_values.trust(one))?;
     for family in FAMILIES.iter().filter(|family| is_staged(family.name(), options)) {
         family.reconcile(&mut Reconcile {
             staging,

@@ -46,6 +46,8 @@ impl Input {
 pub(super) struct Opened<'i> {
     pub input: &'i Input,
     pub reader: Reader,
+    /// What the reader reads from, if it can be read again.
+    pub file: Option<File>,
     pub identity: Identity,
 }
 
@@ -130,8 +132,8 @@ impl<'i> Opened<'i> {
             }
             match beginning.recv_timeout(INTERRUPT_POLL) {
                 Ok(beginning) => {
-                    let (reader, identity) = beginning?;
-                    return Ok(Self { input, reader, identity });
+                    let (reader, file, identity) = beginning?;
+                    return Ok(Self { input, reader, file, identity });
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::ReaderDied),
@@ -172,11 +174,11 @@ impl<'i> Opened<'i> {
     }
 }
 
-fn read_beginning(input: &Input) -> Result<(Reader, Identity), SnapshotError> {
+fn read_beginning(input: &Input) -> Result<(Reader, Option<File>, Identity), SnapshotError> {
     let name = input.name();
     let Input::File(located) = input else {
         let reader = Reader::open(Box::new(io::stdin()), name.clone(), false)?;
-        return Ok((reader, Identity { name, ..Identity::default() }));
+        return Ok((reader, None, Identity { name, ..Identity::default() }));
     };
     let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
     let seekable = input.can_be_read_again();
@@ -188,8 +190,8 @@ fn read_beginning(input: &Input) -> Result<(Reader, Identity), SnapshotError> {
     };
     let again = if seekable { Some(file.try_clone().map_err(unreadable)?) } else { None };
     let mut reader = Reader::open(Box::new(file), name.clone(), seekable)?;
-    if let Some(again) = again {
-        reader.read_tables_in(again)?;
+    if let Some(again) = &again {
+        reader.read_tables_in(again.try_clone().map_err(unreadable)?)?;
     }
-    Ok((reader, identity))
+    Ok((reader, again, identity))
 }

@@ -15,8 +15,8 @@ use crate::progress::Progress;
 use crate::snapshot::encryption::Keyring;
 use crate::snapshot::{Batch, Class, Closing, Reader, SnapshotError, Tables, is_node_name};
 use crate::staging::{
-    Kind, LargeValues, MalformedRow, Staging, U64, Warnings, read_checkpoint, save_checkpoint, save_counts,
-    save_states,
+    Authentic, Kind, LargeValues, MalformedRow, Staging, U64, Warnings, read_checkpoint, save_checkpoint,
+    save_counts, save_states,
 };
 
 /// Batches on their way between the two threads.
@@ -32,7 +32,8 @@ enum Message {
     End(Box<Closing>),
 }
 
-/// Reads one snapshot to its end, or on from where an interrupted load stood.
+/// Reads one snapshot to its end, or on from where an interrupted load stood. If it was read here from its beginning, what
+/// is in it need not be opened again to know that it is authentic.
 pub(super) fn load_one(
     source: i64,
     opened: Opened<'_>,
@@ -40,12 +41,12 @@ pub(super) fn load_one(
     options: &LoadOptions,
     warnings: &mut Warnings,
     progress: &dyn Progress,
-) -> Result<(), Error> {
-    let Opened { input, mut reader, identity } = opened;
+) -> Result<Option<Authentic>, Error> {
+    let Opened { input, mut reader, mut file, identity } = opened;
     let complete = "SELECT complete FROM source WHERE id = ?";
     if staging.connection().query_row(complete, [source], |row| row.get(0))? {
         progress.advance(identity.bytes.unwrap_or(0));
-        return Ok(());
+        return Ok(None);
     }
     let mut writer = Writer::new(source, identity.name, staging, options)?;
     writer.cutover_index = reader.opening().header.and_then(|header| header.cutover_index);
@@ -54,8 +55,9 @@ pub(super) fn load_one(
         progress.advance(checkpoint.offset);
         (writer.offset, writer.committed) = (checkpoint.offset, checkpoint.offset);
         let unreadable = |source| SnapshotError::Io { name: input.name(), source };
-        let file = File::open(&located.path).map_err(unreadable)?;
-        reader = reader.resume(file, checkpoint)?;
+        reader = reader.resume(File::open(&located.path).map_err(unreadable)?, checkpoint)?;
+        // What stands before the checkpoint was opened by another process.
+        file = None;
     }
     if let Some(directory) = staging.path().parent().filter(|path| !path.as_os_str().is_empty()) {
         reader.spool_in(directory);
@@ -81,7 +83,10 @@ pub(super) fn load_one(
                 let _ = empty.send(batch);
             }
             Ok(Message::Failed(error)) => return Err(error.into()),
-            Ok(Message::End(closing)) => return writer.finish(&closing, input, warnings),
+            Ok(Message::End(closing)) => {
+                writer.finish(&closing, input, warnings)?;
+                return Ok(file.map(|file| Authentic { source, file }));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(Error::ReaderDied),
         }

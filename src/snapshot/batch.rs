@@ -2,10 +2,11 @@
 //! somebody else works on them. Knows neither where they came from nor what they mean.
 
 use super::checkpoint::Checkpoint;
-use super::encryption::{Envelope, Opening};
+use super::encryption::{Envelope, Keyring, Opening, Sealed};
+use super::error::{Fault, readable};
 use super::limits::{BATCH_BYTES, BATCH_ROWS};
 use super::namespace::Class;
-use super::versions::Verdict;
+use super::versions::{Verdict, split_raw_key};
 
 /// Rows read, by class and verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -171,6 +172,7 @@ pub struct Batch {
     rows: Vec<Span>,
     larges: Vec<Large>,
     piece: Option<u64>,
+    sealed: Vec<SealedSpan>,
     /// Offset up to which the file has been read.
     pub offset: u64,
     /// From time to time: where reading can go on once this batch and those before it are taken care of.
@@ -186,6 +188,15 @@ struct Span {
     /// Which of the large payloads.
     large: Option<u32>,
     stand: Stand,
+}
+
+/// A raw key and a value in the buffer, of which the payload is still encrypted; of a row or of another version.
+struct SealedSpan {
+    start: u32,
+    key: u32,
+    value: u32,
+    sealed: Sealed,
+    offset: u64,
 }
 
 /// What of a stored key and value is not user key and payload.
@@ -245,15 +256,23 @@ impl Batch {
         self.rows.clear();
         self.larges.clear();
         self.piece = None;
+        self.sealed.clear();
+        self.checkpoint = None;
+    }
+
+    /// Keeps nothing but what is still to be opened.
+    pub(super) fn forget_rows(&mut self) {
+        self.rows.clear();
+        self.larges.clear();
         self.checkpoint = None;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.piece.is_none()
+        self.rows.is_empty() && self.piece.is_none() && self.sealed.is_empty()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= BATCH_BYTES || self.rows.len() >= BATCH_ROWS
+        self.bytes.len() >= BATCH_BYTES || self.rows.len().max(self.sealed.len()) >= BATCH_ROWS
     }
 
     /// Copies a row. Key and value are as stored, the value cut after the head if the payload is `large`.
@@ -276,6 +295,45 @@ impl Batch {
         });
         let (key, value) = (raw_key.len() as u32, raw_value.len() as u32);
         self.rows.push(Span { class, shape, start, key, value, large, stand });
+    }
+
+    /// Notes that the payload of a version is still encrypted. If it `is_row`, it was the last to be copied; otherwise it is
+    /// copied to be opened, and for nothing else.
+    pub(super) fn seal(
+        &mut self,
+        raw_key: &[u8],
+        raw_value: &[u8],
+        sealed: Sealed,
+        offset: u64,
+        is_row: bool,
+    ) {
+        if !is_row {
+            self.bytes.extend_from_slice(raw_key);
+            self.bytes.extend_from_slice(raw_value);
+        }
+        let start = (self.bytes.len() - raw_key.len() - raw_value.len()) as u32;
+        let (key, value) = (raw_key.len() as u32, raw_value.len() as u32);
+        self.sealed.push(SealedSpan { start, key, value, sealed, offset });
+    }
+
+    /// Is there anything to open?
+    pub(super) fn has_sealed(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
+    /// Opens every payload that is still encrypted.
+    ///
+    /// # Errors
+    /// The first one that does not open: the offset of its row, and why.
+    pub(super) fn open(&mut self, keys: &Keyring) -> Result<(), (u64, Fault)> {
+        for SealedSpan { start, key, value, sealed, offset } in self.sealed.drain(..) {
+            let (raw_key, rest) = self.bytes[start as usize..].split_at_mut(key as usize);
+            sealed.open(keys, raw_key, &mut rest[..value as usize]).map_err(|what| {
+                let (user_key, commit_ts) = split_raw_key(raw_key);
+                (offset, Fault::Encrypted { key: readable(user_key), commit_ts, what })
+            })?;
+        }
+        Ok(())
     }
 
     /// Copies a piece of a large payload, as it is or opened. An envelope has more bytes than its value: there may be

@@ -3,9 +3,10 @@
 //! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`, `sst`), their rows (`row`),
 //! the rule that says which version of a key counts (`versions`), the classes rows are counted under (`namespace`),
 //! every bound on lengths (`limits`), the question which files to read (`locate`), and what refers to such a file
-//! (`token`, `snap_file`). It knows no family and no database: what leaves it are batches of keys and payloads, each
-//! with its offset.
+//! (`token`, `snap_file`). Encrypted values (`encryption`) are opened on a thread of their own (`ahead`). It knows no family
+//! and no database: what leaves it are batches of keys and payloads, each with its offset.
 
+mod ahead;
 mod batch;
 mod checkpoint;
 pub mod encryption;
@@ -39,4 +40,4 @@ pub use reader::{Closing, Opening, Reader};
 pub use snap_file::{SnapFile, SnapFileError};
 pub use sst::{SstCorruption, SstUnsupported, TableCheckpoint, Tables};
 pub use token::{TOKEN_BYTES, Token, TokenError};
-pub use versions::{ReadAt, Verdict, Versions};
+pub use versions::{ReadAt, Verdict, Versions, split_raw_key};

@@ -7,6 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ahead::{Ahead, earlier};
 use super::batch::{Batch, Large, Place, RowCounts};
 use super::checkpoint::Checkpoint;
 use super::encryption::{Keyring, Opener, RowStates, UnlistedKeyIds};
@@ -18,7 +19,7 @@ use super::limits::{BATCH_BYTES, BATCH_READ_BYTES, CHECKPOINT_BYTES};
 use super::mvcc;
 use super::operational::OperationalFacts;
 use super::pebble;
-use super::row::{Streams, Watch};
+use super::row::Streams;
 use super::sst::{Bundle, SstCorruption, TableCheckpoint, Tables};
 use super::versions::ReadAt;
 
@@ -64,8 +65,8 @@ pub(super) struct Facts {
     pub oversize_keys: u64,
     pub operational: OperationalFacts,
     pub opener: Opener,
-    /// Offset and fault of the first encrypted row that is damaged. The file is then read to its end to say of its
-    /// footer, too, but nothing is handed on any more.
+    /// Offset and fault of the first encrypted row that is seen to be damaged before it is opened. The file is then read
+    /// to its end to say of its footer, too, but nothing is handed on any more.
     pub unopened: Option<(u64, Fault)>,
     /// Can the file be read again at an offset? Large payloads are then left where they are.
     pub rereadable: bool,
@@ -116,8 +117,11 @@ pub struct Reader {
     read_at: ReadAt,
     facts: Facts,
     large: Option<LargePayload>,
+    ahead: Ahead,
     closing: Option<Closing>,
     failed: bool,
+    /// How the file ended, until all batches are handed on.
+    last: Option<Result<Option<Closing>, SnapshotError>>,
     seekable: bool,
     /// Offset of the last checkpoint.
     checkpointed: u64,
@@ -175,8 +179,10 @@ impl Reader {
                 numbers: 0,
             },
             large: None,
+            ahead: Ahead::new(None),
             closing: None,
             failed: false,
+            last: None,
             seekable: rereadable,
             checkpointed: 0,
         })
@@ -189,6 +195,7 @@ impl Reader {
 
     /// Opens encrypted values with these keys. To be called before the first batch.
     pub fn decrypt_with(&mut self, keys: Arc<Keyring>) {
+        self.ahead = Ahead::new(Some(Arc::clone(&keys)));
         self.facts.opener = Opener::new(Some(keys));
     }
 
@@ -296,25 +303,42 @@ impl Reader {
     /// says so, which may be its end. The batch of a failed call is empty.
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
         batch.clear();
-        if self.closing.is_some() || self.failed {
+        while self.last.is_none() && self.closing.is_none() && !self.failed {
+            let filled = self.fill_empty(batch);
+            if filled.is_err() || self.facts.unopened.is_some() || self.ahead.has_fault() {
+                batch.forget_rows();
+            }
+            let handed_on = if filled.is_err() || self.closing.is_some() {
+                self.last = Some(filled.map(|()| self.closing.take()));
+                self.ahead.finish(batch).map(|()| false)
+            } else {
+                self.ahead.exchange(batch)
+            };
+            match handed_on {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(fault) => {
+                    self.failed = true;
+                    return Err(self.input.fault(0, fault));
+                }
+            }
+        }
+        if self.failed {
             return Ok(false);
         }
-        let filled = self.fill_empty(batch);
-        let last = match (filled, &self.facts.unopened) {
-            (Ok(()), None) => return Ok(true),
-            (Ok(()), Some(_)) if self.closing.is_none() => {
-                batch.clear();
-                return Ok(true);
-            }
-            (last, _) => last,
-        };
+        if self.ahead.next(batch) {
+            return Ok(true);
+        }
+        let Some(last) = self.last.take() else { return Ok(false) };
+        let unopened = earlier(self.facts.unopened.take(), self.ahead.take_fault());
         // What follows a bad place must not pass for rows, least of all for a good end.
-        self.failed = true;
-        self.closing = None;
-        batch.clear();
-        match self.facts.unopened.take() {
-            Some(unopened) => Err(self.unopened(unopened, last)),
-            None => last.map(|()| false),
+        self.failed = unopened.is_some() || last.is_err();
+        match unopened {
+            Some(unopened) => Err(self.unopened(unopened, last.map(drop))),
+            None => {
+                self.closing = last?;
+                Ok(false)
+            }
         }
     }
 
@@ -366,9 +390,13 @@ impl Reader {
                     }
                 }
                 Step::Large(mut large) => {
+                    if let Some(watch) = large.streams.watch.take() {
+                        self.ahead.watch(watch).map_err(|fault| self.input.fault(0, fault))?;
+                    }
                     while large.remaining > 0 {
                         self.piece(&mut large, batch)?;
                     }
+                    self.ahead.end_watch().map_err(|fault| self.input.fault(0, fault))?;
                     self.end_stream(large, batch);
                 }
                 Step::End => {
@@ -445,11 +473,11 @@ impl Reader {
             let (inside, offset) = large.part_of;
             return Err(self.input.truncated(offset, inside));
         }
-        let opening = large.streams.watch.as_mut().map(|watch| &mut *watch.opening);
         if large.streams.in_pieces {
+            let opening = large.streams.watch.as_mut().map(|watch| &mut *watch.opening);
             batch.set_piece(large.number, &shown[..bytes], opening);
-        } else if let Some(opening) = opening {
-            opening.look(&shown[..bytes]);
+        } else {
+            self.ahead.show(&shown[..bytes]).map_err(|fault| self.input.fault(0, fault))?;
         }
         if !matches!(self.body, Body::Sst(_)) {
             self.input.consume(bytes);
@@ -461,7 +489,7 @@ impl Reader {
     /// The last byte of a payload has passed: its row follows if it is what it says.
     fn end_stream(&mut self, large: LargePayload, batch: &mut Batch) {
         let Streams { row, length, watch, .. } = *large.streams;
-        if let Some(Err(fault)) = watch.map(Watch::finish) {
+        if let Some(Err(fault)) = watch.map(|watch| watch.finish()) {
             self.facts.unopened.get_or_insert(fault);
             return;
         }

@@ -5,7 +5,8 @@
 use super::batch::{Batch, Large, Place, Shape, Stand};
 use super::checkpoint::Checkpoint;
 use super::encryption::{
-    BegunValue, ENCRYPTED, ENVELOPE_BYTES, OVERHEAD_BYTES, OpenError, Opener, Opening, VALUE_HEADER_BYTES,
+    BegunValue, ENCRYPTED, ENVELOPE_BYTES, OVERHEAD_BYTES, OpenError, Opener, Opening, Sealed,
+    VALUE_HEADER_BYTES,
 };
 use super::error::{Corruption, Fault, Unsupported, readable};
 use super::limits::{INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES, RESTORABLE_KEY_BYTES};
@@ -167,7 +168,8 @@ impl Judge {
         let tombstone = flags & TOMBSTONE != 0;
         let expire_at = u64::from_le_bytes(expire_at);
         // Of an encrypted row neither is to be believed before it has been opened
-        // (`docs/format/encryption.md` section 6). Every one is, and if one cannot be, nothing of this file is used.
+        // (`docs/format/encryption.md` section 6). Every one is before its batch is handed on, and if one cannot be,
+        // nothing of this file is used.
         let verdict = self.versions.judge(user_key.len(), commit_ts, tombstone, expire_at, read_at);
         facts.counts.add(class, verdict);
         let is_wanted = verdict == Verdict::Visible || !tombstone && is_node_local(user_key);
@@ -190,7 +192,7 @@ impl Judge {
         } else {
             look(&mut facts.opener, raw_key, value, payload_bytes, value_at)
         };
-        let Value { value, length, key_id, place, opening } = match opened {
+        let Value { value, length, key_id, place, opening, sealed } = match opened {
             Ok(opened) => opened,
             Err(what) => {
                 let no_keys = matches!(what, OpenError::NoKeys(_));
@@ -219,6 +221,9 @@ impl Judge {
             let large = place.filter(|_| is_large).map(|place| Large { place, length });
             batch.push(class, raw_key, value, SHAPE, large, stand);
         }
+        if let Some(sealed) = sealed {
+            batch.seal(raw_key, value, sealed, offset, is_wanted);
+        }
         Ok(Judged::Done)
     }
 }
@@ -235,9 +240,11 @@ struct Value<'a> {
     place: Option<Place>,
     /// Has to see the payload.
     opening: Option<Box<Opening>>,
+    /// Opens the payload, which is still encrypted.
+    sealed: Option<Sealed>,
 }
 
-/// Opens an encrypted value, or begins to.
+/// Begins to open an encrypted value.
 fn open<'a>(
     opener: &'a mut Opener,
     raw_key: &[u8],
@@ -246,16 +253,17 @@ fn open<'a>(
     value_at: Option<u64>,
 ) -> Result<Value<'a>, OpenError> {
     if payload_bytes <= (OVERHEAD_BYTES + INLINE_PAYLOAD_BYTES) as u64 {
-        let (key_id, value) = opener.open(raw_key, value)?;
+        let (sealed, value) = opener.postpone(value)?;
         let length = (value.len() - VERSION_HEADER_BYTES) as u64;
-        return Ok(Value { value, length, key_id: Some(key_id), place: None, opening: None });
+        let key_id = Some(sealed.key_id());
+        return Ok(Value { value, length, key_id, place: None, opening: None, sealed: Some(sealed) });
     }
     let BegunValue { opening, envelope, clear_head, clear_bytes } =
         opener.begin(raw_key, value, payload_bytes)?;
     let place = value_at
         .map(|at| Place::Sealed { offset: at + (VERSION_HEADER_BYTES + ENVELOPE_BYTES) as u64, envelope });
     let key_id = Some(envelope.key_id);
-    Ok(Value { value: clear_head, length: clear_bytes, key_id, place, opening: Some(opening) })
+    Ok(Value { value: clear_head, length: clear_bytes, key_id, place, opening: Some(opening), sealed: None })
 }
 
 /// Looks whether a clear value is one.
@@ -277,5 +285,5 @@ fn look<'a>(
     };
     let place = value_at.map(|at| Place::File { offset: at + VERSION_HEADER_BYTES as u64 });
     let value = value.get(..head).unwrap_or(value);
-    Ok(Value { value, length: payload_bytes, key_id: None, place, opening })
+    Ok(Value { value, length: payload_bytes, key_id: None, place, opening, sealed: None })
 }

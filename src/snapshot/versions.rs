@@ -12,6 +12,15 @@ use super::hlc::Hlc;
 /// Bytes of the complemented commit timestamp at the end of a versioned raw key.
 pub const TIMESTAMP_BYTES: usize = 8;
 
+/// User key and commit timestamp of a raw key (`docs/format/snapshot.md` section 2); of one too short for a timestamp, all
+/// of it and 0.
+pub fn split_raw_key(raw_key: &[u8]) -> (&[u8], u64) {
+    match raw_key.split_last_chunk() {
+        Some((user_key, &suffix)) => (user_key, !u64::from_be_bytes(suffix)),
+        None => (raw_key, 0),
+    }
+}
+
 /// What the rule says of one version. Every version read gets exactly one verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

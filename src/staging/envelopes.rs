@@ -3,10 +3,11 @@
 //!
 //! A load compares the tag of every value while the file streams past. What is read again later comes from a file that
 //! may have changed since, whatever its fingerprint says: the tag is compared again, over the whole value, each time one
-//! is opened, before any of it is decrypted. Only the few values opened last are not looked at once more.
+//! is opened, before any of it is decrypted. Only the few values opened last are not looked at once more, and those of a
+//! snapshot that the same process has loaded from the same open file ([`Authentic`](super::Authentic)).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -18,7 +19,7 @@ use super::StagingError;
 use crate::snapshot::encryption::{
     AssociatedData, DataKey, ENCRYPTED, EncryptedRow, Envelope, KeyStream, Keyring, OpenError, TAG_BYTES,
 };
-use crate::snapshot::{Class, Hlc, Large, Place, Readable, Row};
+use crate::snapshot::{Class, Hlc, Large, Place, Readable, Row, split_raw_key};
 
 /// Values that need not be looked at again: those that are read in turns.
 const REMEMBERED: usize = 64;
@@ -34,13 +35,20 @@ const COLUMNS: &str = "key_id, nonce, associated_data, length, byte_offset, \
 pub(super) struct Envelopes<'c> {
     connection: &'c Connection,
     keys: Option<Arc<Keyring>>,
+    /// Sources of which no value needs to be looked at.
+    trusted: RefCell<HashSet<i64>>,
     /// Source and place of the values that were looked at last.
     authentic: RefCell<VecDeque<(i64, u64, Envelope)>>,
 }
 
 impl<'c> Envelopes<'c> {
     pub fn new(connection: &'c Connection, keys: Option<Arc<Keyring>>) -> Self {
-        Self { connection, keys, authentic: RefCell::default() }
+        Self { connection, keys, trusted: RefCell::default(), authentic: RefCell::default() }
+    }
+
+    /// Compares no tag of this source again.
+    pub fn trust(&self, source: i64) {
+        self.trusted.borrow_mut().insert(source);
     }
 
     /// Keeps the envelope of a row whose value stays in the file.
@@ -99,7 +107,9 @@ impl<'c> Envelopes<'c> {
         let mut rows = query.query((source, start.cast_signed()))?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         let stored = Stored::of(row)?;
-        self.authenticate(&stored, &file, start)?;
+        if !self.trusted.borrow().contains(&source) {
+            self.authenticate(&stored, &file, start)?;
+        }
         let Envelope { key_id, nonce } = stored.envelope;
         let stream = self.find(key_id, |key| key.key_stream(&nonce)).map_err(|what| stored.error(what))?;
         let mut authentic = self.authentic.borrow_mut();
@@ -160,11 +170,7 @@ impl<'r> Stored<'r> {
     }
 
     fn error(&self, what: OpenError) -> StagingError {
-        let raw_key = self.data.raw_key();
-        let (key, commit_ts) = match raw_key.split_last_chunk() {
-            Some((user_key, &suffix)) => (user_key, !u64::from_be_bytes(suffix)),
-            None => (raw_key, 0),
-        };
+        let (key, commit_ts) = split_raw_key(self.data.raw_key());
         StagingError::Encrypted(Box::new(EncryptedRow {
             name: self.path.clone(),
             offset: self.offset,

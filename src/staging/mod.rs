@@ -41,7 +41,7 @@ pub use durability::Boot;
 pub use insert::{BulkInsert, Conflict, Duplicate, Duplicates, Table};
 pub use quarantine::{MalformedRow, quarantine};
 pub use schema::APPLICATION_ID;
-pub use values::{Extent, LargeReader, LargeValues, fingerprint, modified_ns};
+pub use values::{Authentic, Extent, LargeReader, LargeValues, fingerprint, modified_ns};
 pub use warnings::{Kind, Warning, Warnings};
 
 /// Page cache of a connection, in KiB: enough for the inner pages of every table that a load fills in turn.

@@ -1,25 +1,24 @@
 //! A data key, ready to open values: its key schedules are made once, not for every row.
 
 use aes::Aes256;
-use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes256Gcm, Nonce, Tag};
+use aes::cipher::KeyInit;
+use polyval::Polyval;
 
 use super::envelope::{AssociatedData, NONCE_BYTES, TAG_BYTES};
 use super::kek::KEY_BYTES;
-use super::stream::{Authenticator, KeyStream, hash_key};
+use super::stream::{self, Authenticator, KeyStream, hash_key};
 
 /// A data key. Its schedules are wiped when it is dropped.
 pub struct DataKey {
-    cipher: Aes256Gcm,
     blocks: Aes256,
-    hash: ghash::GHash,
+    hash: Polyval,
 }
 
 impl DataKey {
     /// Makes the schedules of a key.
     pub fn new(key: &[u8; KEY_BYTES]) -> Self {
         let blocks = Aes256::new(key.into());
-        Self { cipher: Aes256Gcm::from(blocks.clone()), hash: hash_key(&blocks), blocks }
+        Self { hash: hash_key(&blocks), blocks }
     }
 
     /// Opens a value in place. If the tag does not match, the bytes stay as they are and the answer is false.
@@ -27,12 +26,11 @@ impl DataKey {
     pub fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],
-        associated_data: &[u8],
+        data: &AssociatedData<'_>,
         value: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> bool {
-        let (nonce, tag) = (Nonce::from(*nonce), Tag::from(*tag));
-        self.cipher.decrypt_inout_detached(&nonce, associated_data, value.into(), &tag).is_ok()
+        stream::open(&self.blocks, &self.hash, nonce, data, value, tag)
     }
 
     /// Looks at a value that streams past, until its tag can be compared.
@@ -56,7 +54,7 @@ mod tests {
     fn read(key: &[u8; KEY_BYTES], raw_key: &[u8], value: &[u8]) -> Result<Vec<u8>, OpenError> {
         let (header, payload) = value.split_first_chunk().unwrap();
         let envelope = Envelope::read(payload, payload.len() as u64)?;
-        let data = envelope.associated_data(header, raw_key).parts().concat();
+        let data = envelope.associated_data(header, raw_key);
         let (sealed, tag) = payload[ENVELOPE_BYTES..].split_last_chunk().unwrap();
         let mut opened = sealed.to_vec();
         if DataKey::new(key).open(&envelope.nonce, &data, &mut opened, tag) {

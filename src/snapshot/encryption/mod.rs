@@ -26,6 +26,6 @@ pub use envelope::{
 pub use kek::{Kek, KekError};
 pub use keyring::{KeyFileError, Keyring};
 pub use open_error::{EncryptedRow, KeyIds, OpenError};
-pub use opener::{BegunValue, Opener, Opening};
+pub use opener::{BegunValue, Opener, Opening, Sealed};
 pub use sidecar::{Purpose, Sidecar, SidecarError};
 pub use stream::{Authenticator, KeyStream};

@@ -1,5 +1,6 @@
-//! Opening the values of rows as a body comes to them: whole where they are short, while they stream past where they
-//! are long (`docs/format/encryption.md` section 6). Leaves to the bodies what to do with a row once it is open.
+//! Opening the values of rows as a body comes to them: short ones are taken out of their envelopes, to be opened before
+//! their batch leaves; long ones are opened while they stream past (`docs/format/encryption.md` section 6). Leaves to the
+//! bodies what to do with a row, and to `ahead` on which thread it is opened.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,15 +14,10 @@ use super::open_error::OpenError;
 use super::stream::{Authenticator, KeyStream};
 use crate::snapshot::limits::LARGE_HEAD_BYTES;
 
-/// Up to this length the associated data are put together for `aes-gcm`, which wants them in one piece. Those of a
-/// giant key are not.
-const JOINED_BYTES: usize = 64 << 10;
-
 /// Opens values with the keys of a run, in buffers that it uses again.
 #[derive(Default)]
 pub struct Opener {
     keys: Option<Arc<Keyring>>,
-    joined: Vec<u8>,
     value: Vec<u8>,
 }
 
@@ -49,23 +45,21 @@ impl Opener {
         self.keys.as_deref()
     }
 
-    /// Opens a whole value: its key id, and the value as it would stand in clear.
+    /// Takes the envelope off a whole value: what it takes to open it, and the value as it would stand in clear, but with
+    /// the payload still encrypted.
     ///
     /// # Errors
-    /// Why it cannot be opened.
-    pub fn open(&mut self, raw_key: &[u8], value: &[u8]) -> Result<(u32, &[u8]), OpenError> {
+    /// Why it cannot be opened, as far as its envelope tells.
+    pub fn postpone(&mut self, value: &[u8]) -> Result<(Sealed, &[u8]), OpenError> {
         let (header, payload) = split(value)?;
         let envelope = Envelope::read(payload, payload.len() as u64)?;
-        let Self { keys, joined, value } = self;
-        let key = find(keys.as_deref(), envelope.key_id)?;
-        let data = envelope.associated_data(header, raw_key);
+        let Self { keys, value } = self;
+        find(keys.as_deref(), envelope.key_id)?;
+        let (ciphertext, &tag) = split_tag(payload).ok_or(OpenError::Short(payload.len() as u64))?;
         value.clear();
         value.extend_from_slice(&clear(*header));
-        if open_into(value, key, &envelope, &data, payload, joined) {
-            Ok((envelope.key_id, value))
-        } else {
-            Err(OpenError::Tampered(envelope.key_id))
-        }
+        value.extend_from_slice(ciphertext);
+        Ok((Sealed { envelope, tag }, value))
     }
 
     /// Begins to open a value of which only the head is at hand; its payload has `payload_bytes`.
@@ -80,7 +74,7 @@ impl Opener {
     ) -> Result<BegunValue<'_>, OpenError> {
         let (header, payload) = split(head)?;
         let envelope = Envelope::read(payload, payload_bytes)?;
-        let Self { keys, value, .. } = self;
+        let Self { keys, value } = self;
         let key = find(keys.as_deref(), envelope.key_id)?;
         let data = envelope.associated_data(header, raw_key);
         let mut opening = Opening::new(key, &envelope, &data, payload_bytes);
@@ -135,11 +129,13 @@ impl Opener {
         envelope: &Envelope,
     ) -> Result<(), OpenError> {
         let (header, payload) = split(stored)?;
-        let Self { keys, joined, value } = self;
+        let Self { keys, value } = self;
         let key = find(keys.as_deref(), envelope.key_id)?;
         let data = envelope.associated_data(&encrypted(*header), raw_key);
+        let Some((ciphertext, tag)) = split_tag(payload) else { return Ok(()) };
         value.clear();
-        if open_into(value, key, envelope, &data, payload, joined) {
+        value.extend_from_slice(ciphertext);
+        if key.open(&envelope.nonce, &data, value, tag) {
             Err(OpenError::Relabelled(envelope.key_id))
         } else {
             Ok(())
@@ -167,36 +163,42 @@ fn encrypted(mut header: [u8; VALUE_HEADER_BYTES]) -> [u8; VALUE_HEADER_BYTES] {
     header
 }
 
-/// Appends what is in a whole payload; false, and nothing of use, if its tag does not match.
-fn open_into(
-    out: &mut Vec<u8>,
-    key: &DataKey,
-    envelope: &Envelope,
-    data: &AssociatedData<'_>,
-    payload: &[u8],
-    joined: &mut Vec<u8>,
-) -> bool {
-    let Some((sealed, tag)) = payload.get(ENVELOPE_BYTES..).and_then(<[u8]>::split_last_chunk::<TAG_BYTES>)
-    else {
-        return false;
-    };
-    let start = out.len();
-    out.extend_from_slice(sealed);
-    let opened = &mut out[start..];
-    let [fixed, raw_key] = data.parts();
-    if raw_key.len() <= JOINED_BYTES {
-        joined.clear();
-        joined.extend_from_slice(fixed);
-        joined.extend_from_slice(raw_key);
-        return key.open(&envelope.nonce, joined, opened, tag);
+/// Ciphertext and tag of a whole payload.
+fn split_tag(payload: &[u8]) -> Option<(&[u8], &[u8; TAG_BYTES])> {
+    payload.get(ENVELOPE_BYTES..).and_then(<[u8]>::split_last_chunk)
+}
+
+/// What it takes to open a value that was taken out of its envelope.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    envelope: Envelope,
+    tag: [u8; TAG_BYTES],
+}
+
+impl Sealed {
+    /// The key that opens it.
+    pub fn key_id(&self) -> u32 {
+        self.envelope.key_id
     }
-    let mut authenticator = key.authenticator(&envelope.nonce, data);
-    authenticator.update(sealed);
-    let matches = authenticator.matches(tag);
-    if matches {
-        key.key_stream(&envelope.nonce).apply(0, opened);
+
+    /// Opens the payload of a value that [`Opener::postpone`] gave, in place.
+    ///
+    /// # Errors
+    /// Why it cannot be opened. Not a byte of it has changed.
+    pub fn open(&self, keys: &Keyring, raw_key: &[u8], value: &mut [u8]) -> Result<(), OpenError> {
+        let Self { envelope, tag } = self;
+        let Some((&mut mut header, payload)) = value.split_first_chunk_mut::<VALUE_HEADER_BYTES>() else {
+            return Err(OpenError::Short(0));
+        };
+        // As stored: whatever else the flag byte says, the tag covers it.
+        header[0] |= ENCRYPTED;
+        let data = envelope.associated_data(&header, raw_key);
+        if keys.find(envelope.key_id)?.open(&envelope.nonce, &data, payload, tag) {
+            Ok(())
+        } else {
+            Err(OpenError::Tampered(envelope.key_id))
+        }
     }
-    matches
 }
 
 /// A payload that streams past, from the first byte of its envelope to the last of its tag.
@@ -280,9 +282,16 @@ mod tests {
 
     /// Opens a value whole, and once more in pieces of these lengths; both have to say the same.
     fn open(raw_key: &[u8], value: &[u8], cuts: &[usize]) -> Result<Vec<u8>, OpenError> {
-        let whole = opener().open(raw_key, value).map(|(_, clear)| clear.to_vec());
+        let (mut opener, keys) = (opener(), vectors::keyring());
+        let whole = opener.postpone(value).and_then(|(sealed, clear)| {
+            let mut clear = clear.to_vec();
+            let before = clear.clone();
+            let opened = sealed.open(&keys, raw_key, &mut clear);
+            assert!(opened.is_ok() || clear == before, "unauthenticated bytes came out");
+            opened.map(|()| clear)
+        });
         let (payload, head) = (&value[9..], &value[..value.len().min(9 + 18 + 64)]);
-        let streamed = opener().begin(raw_key, head, payload.len() as u64).and_then(|begun| {
+        let streamed = opener.begin(raw_key, head, payload.len() as u64).and_then(|begun| {
             let BegunValue { mut opening, clear_head, clear_bytes, .. } = begun;
             let (mut rest, mut clear) = (payload, clear_head[..9].to_vec());
             for cut in cuts.iter().cycle() {
@@ -339,7 +348,7 @@ mod tests {
     fn without_keys_an_encrypted_row_names_its_key_id_and_a_clear_one_is_left_alone() {
         let (_, id, raw_key, mut value, _) = vectors::rows().swap_remove(1);
         let mut opener = Opener::default();
-        assert_eq!(opener.open(&raw_key, &value), Err(OpenError::NoKeys(id)));
+        assert_eq!(opener.postpone(&value).err(), Some(OpenError::NoKeys(id)));
         value[0] = 0;
         assert_eq!(opener.check_clear(&raw_key, &value), Ok(()));
     }
@@ -356,12 +365,12 @@ mod tests {
         fn any_value_opens_whole_and_in_pieces_and_with_one_bit_changed_neither_way(
             long_key: bool,
             key_tail in proptest::collection::vec(any::<u8>(), 8..40),
-            plain in proptest::collection::vec(any::<u8>(), 0..400),
+            plain in proptest::collection::vec(any::<u8>(), 0..1500),
             expire_at: [u8; 8],
             cuts in proptest::collection::vec(1usize..90, 1..6),
             bit: Option<prop::sample::Index>,
         ) {
-            let raw_key = [vec![b'k'; if long_key { JOINED_BYTES } else { 0 }], key_tail].concat();
+            let raw_key = [vec![b'k'; if long_key { 64 << 10 } else { 0 }], key_tail].concat();
             let envelope = Envelope { key_id: vectors::KEY_ID, nonce: [9; 12] };
             let header: [u8; 9] = [&[ENCRYPTED][..], &expire_at].concat().try_into().unwrap();
             let data = envelope.associated_data(&header, &raw_key);

@@ -1,0 +1,292 @@
+//! Opening encrypted values on a thread of its own, some batches behind the reader: short ones lie in the batch as they are
+//! encrypted, long ones are shown to it as they stream past. No batch leaves before every value up to its end has been
+//! opened. What a value is opened with is for `encryption` to say, what to do about one that does not open for `reader`.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::Builder;
+
+use super::batch::Batch;
+use super::encryption::Keyring;
+use super::error::Fault;
+use super::row::Watch;
+
+/// Batches on their way to the thread and back: a few, so that neither waits for the other at every one.
+const BATCHES: usize = 3;
+
+/// Pieces of long values on their way to the thread.
+const PIECES: usize = 8;
+
+/// A value that does not open: the offset of its row, and why.
+type Unopened = (u64, Fault);
+
+enum Work {
+    /// With the first long value before its end that was seen elsewhere and does not open.
+    Batch(Batch, Option<Unopened>),
+    /// A long value begins; its pieces follow, and its end.
+    Watch(Box<Watch>),
+    Piece(Vec<u8>),
+    EndOfWatch,
+}
+
+enum Done {
+    /// Opened, with the first value so far that does not open.
+    Batch(Batch, Option<Unopened>),
+    Piece(Vec<u8>),
+}
+
+/// The long value that is under way.
+enum Watched {
+    Nothing,
+    /// The thread sees it.
+    There,
+    /// The thread has more than enough to do: it is seen here.
+    Here(Box<Watch>),
+}
+
+/// Batches and pieces on their way to the thread and back.
+pub(super) struct Ahead {
+    keys: Option<Arc<Keyring>>,
+    /// The thread is there once there is something to open.
+    thread: Option<(Sender<Work>, Receiver<Done>)>,
+    /// Batches that are with the thread, and those that have come back.
+    out: usize,
+    back: VecDeque<(Batch, Option<Unopened>)>,
+    spare: Vec<Batch>,
+    /// Pieces that there are, and those that are free.
+    pieces: usize,
+    free: Vec<Vec<u8>>,
+    watched: Watched,
+    /// Was there a long value since the last batch?
+    has_watched: bool,
+    /// The first one since then that was seen here and does not open.
+    seen_here: Option<Unopened>,
+    fault: Option<Unopened>,
+}
+
+impl Ahead {
+    /// Opens with these keys, if any were given.
+    pub fn new(keys: Option<Arc<Keyring>>) -> Self {
+        Self {
+            keys,
+            thread: None,
+            out: 0,
+            back: VecDeque::new(),
+            spare: Vec::new(),
+            pieces: 0,
+            free: Vec::new(),
+            watched: Watched::Nothing,
+            has_watched: false,
+            seen_here: None,
+            fault: None,
+        }
+    }
+
+    /// Has a value turned up that does not open?
+    pub fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// The first value that does not open.
+    pub fn take_fault(&mut self) -> Option<Unopened> {
+        self.fault.take()
+    }
+
+    /// Takes a batch, and leaves in its place the first of those before it, opened; false if none is yet. A batch with
+    /// nothing to open stays if none is before it.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn exchange(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
+        if self.is_done_with(batch) {
+            return Ok(true);
+        }
+        let spare = self.spare.pop().unwrap_or_default();
+        self.send_batch(std::mem::replace(batch, spare))?;
+        self.receive_ready()?;
+        while self.back.is_empty() && self.out >= BATCHES {
+            self.receive()?;
+        }
+        Ok(self.next(batch))
+    }
+
+    /// Takes the last batch and waits until everything is opened; [`Self::next`] then gives what is left.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn finish(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        if self.is_done_with(batch) {
+            self.back.push_back((std::mem::take(batch), None));
+            return Ok(());
+        }
+        self.send_batch(std::mem::take(batch))?;
+        while self.out > 0 {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    /// Leaves in place of a batch the next one that is opened, with nothing in it from the first value on that does not
+    /// open; false if there is none.
+    pub fn next(&mut self, batch: &mut Batch) -> bool {
+        let Some((opened, fault)) = self.back.pop_front() else { return false };
+        let mut spare = std::mem::replace(batch, opened);
+        spare.clear();
+        self.spare.push(spare);
+        self.fault = earlier(self.fault.take(), fault);
+        if self.fault.is_some() {
+            batch.clear();
+        }
+        true
+    }
+
+    /// A long value begins that has to be seen.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn watch(&mut self, watch: Watch) -> Result<(), Fault> {
+        let watch = Box::new(watch);
+        self.has_watched = true;
+        self.receive_ready()?;
+        if self.free.len() + PIECES - self.pieces < PIECES / 2 {
+            self.watched = Watched::Here(watch);
+            return Ok(());
+        }
+        self.watched = Watched::There;
+        self.send(Work::Watch(watch))
+    }
+
+    /// Shows the next bytes of the long value that is under way, if one is.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn show(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match &mut self.watched {
+            Watched::Nothing => return Ok(()),
+            Watched::Here(watch) => {
+                watch.opening.look(bytes);
+                return Ok(());
+            }
+            Watched::There => {}
+        }
+        let mut piece = loop {
+            if let Some(piece) = self.free.pop() {
+                break piece;
+            }
+            if self.pieces < PIECES {
+                self.pieces += 1;
+                break Vec::new();
+            }
+            self.receive()?;
+        };
+        piece.clear();
+        piece.extend_from_slice(bytes);
+        self.send(Work::Piece(piece))
+    }
+
+    /// The long value that is under way, if one is, has come to its end.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn end_watch(&mut self) -> Result<(), Fault> {
+        match std::mem::replace(&mut self.watched, Watched::Nothing) {
+            Watched::Nothing => {}
+            Watched::Here(watch) => self.seen_here = earlier(self.seen_here.take(), watch.finish().err()),
+            Watched::There => self.send(Work::EndOfWatch)?,
+        }
+        Ok(())
+    }
+
+    /// Is there nothing to open up to the end of a batch, and no batch before it?
+    fn is_done_with(&self, batch: &Batch) -> bool {
+        self.out == 0 && self.back.is_empty() && !self.has_watched && !batch.has_sealed()
+    }
+
+    fn send_batch(&mut self, batch: Batch) -> Result<(), Fault> {
+        let seen_here = self.seen_here.take();
+        self.send(Work::Batch(batch, seen_here))?;
+        (self.out, self.has_watched) = (self.out + 1, false);
+        Ok(())
+    }
+
+    fn send(&mut self, work: Work) -> Result<(), Fault> {
+        if self.thread.is_none() {
+            let (keys, (work, todo), (finished, done)) = (self.keys.clone(), channel(), channel());
+            Builder::new().spawn(move || open_all(keys.as_deref(), &todo, &finished)).map_err(Fault::Io)?;
+            self.thread = Some((work, done));
+        }
+        let sent = self.thread.as_ref().is_some_and(|(sender, _)| sender.send(work).is_ok());
+        if sent { Ok(()) } else { Err(died()) }
+    }
+
+    fn receive(&mut self) -> Result<(), Fault> {
+        let (_, done) = self.thread.as_ref().ok_or_else(died)?;
+        let done = done.recv().map_err(|_| died())?;
+        self.take_back(done);
+        Ok(())
+    }
+
+    /// Takes back what is there, without waiting for more.
+    fn receive_ready(&mut self) -> Result<(), Fault> {
+        while let Some((_, done)) = &self.thread {
+            match done.try_recv() {
+                Ok(done) => self.take_back(done),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return Err(died()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_back(&mut self, done: Done) {
+        match done {
+            Done::Piece(piece) => self.free.push(piece),
+            Done::Batch(batch, fault) => {
+                self.out -= 1;
+                self.back.push_back((batch, fault));
+            }
+        }
+    }
+}
+
+fn died() -> Fault {
+    Fault::Io(io::Error::other("the thread that opens encrypted values has died"))
+}
+
+/// Opens what comes, in its order, until nobody sends any more.
+fn open_all(keys: Option<&Keyring>, todo: &Receiver<Work>, finished: &Sender<Done>) {
+    let (mut watch, mut fault): (Option<Box<Watch>>, Option<Unopened>) = (None, None);
+    while let Ok(work) = todo.recv() {
+        let done = match work {
+            Work::Watch(begun) => {
+                watch = Some(begun);
+                continue;
+            }
+            Work::EndOfWatch => {
+                fault = earlier(fault, watch.take().and_then(|watch| watch.finish().err()));
+                continue;
+            }
+            Work::Piece(bytes) => {
+                if let Some(watch) = &mut watch {
+                    watch.opening.look(&bytes);
+                }
+                Done::Piece(bytes)
+            }
+            Work::Batch(mut batch, seen_elsewhere) => {
+                fault = earlier(fault, seen_elsewhere);
+                fault = earlier(fault, keys.and_then(|keys| batch.open(keys).err()));
+                Done::Batch(batch, fault.take())
+            }
+        };
+        if finished.send(done).is_err() {
+            return;
+        }
+    }
+}
+
+/// Of two values that do not open the one that stands before the other in the file.
+pub(super) fn earlier(one: Option<Unopened>, other: Option<Unopened>) -> Option<Unopened> {
+    one.into_iter().chain(other).min_by_key(|(offset, _)| *offset)
+}
