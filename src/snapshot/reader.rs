@@ -354,6 +354,8 @@ impl Reader {
     }
 
     fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
+        // Of a batch that an error cuts short, too: what is encrypted in it is still opened.
+        batch.offset = self.position().max(self.checkpointed);
         self.check_history()?;
         let stop = self.work() + BATCH_READ_BYTES;
         while !batch.is_full() && self.work() < stop {
