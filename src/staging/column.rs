@@ -1,4 +1,4 @@
-//! Bytes in columns, borrowed from their row. What else a column holds, rusqlite and `cell` read.
+//! Bytes and text in columns, borrowed from their row. What else a column holds, rusqlite and `cell` read.
 
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, ValueRef};
@@ -9,6 +9,14 @@ use rusqlite::types::{FromSqlError, ValueRef};
 /// It holds something else, or is not there.
 pub fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
     Ok(row.get_ref(column)?.as_blob()?)
+}
+
+/// The text of a column that holds TEXT, valid as UTF-8.
+///
+/// # Errors
+/// It holds something else, or is not there.
+pub fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    Ok(row.get_ref(column)?.as_str()?)
 }
 
 /// The bytes of a column that holds them as [`super::Cell::text_or_blob`] put them there. Matched in one go: an export of

@@ -19,6 +19,7 @@ use crate::dump::name::push_directory_name;
 use crate::dump::tree::Directory;
 use crate::family::position::{numbers, position};
 use crate::family::{Begun, Content, Export, ExportError, Exported};
+use crate::staging::column::{blob, text};
 use crate::staging::{Kind, StagingError, U64, Warnings};
 
 /// Objects of a bucket; a condition on `object` and their order follow.
@@ -210,12 +211,4 @@ impl Keys for StagedKeys<'_> {
         )?;
         Ok(query.query_row((self.bucket, from, to, least), |row| row.get(0))?)
     }
-}
-
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
-    Ok(row.get_ref(column)?.as_str()?)
-}
-
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
-    Ok(row.get_ref(column)?.as_blob()?)
 }

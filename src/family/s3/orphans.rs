@@ -12,6 +12,7 @@ use crate::dump::name::{push_directory_name, push_fallback, push_file_name};
 use crate::dump::tree::Directory;
 use crate::family::{Begun, Content, Export, ExportError};
 use crate::snapshot::Readable;
+use crate::staging::column::blob;
 use crate::staging::{Kind, U64, Warnings};
 
 /// Bytes read at a time while a digest is looked at.
@@ -36,9 +37,12 @@ pub(super) fn export(
     let mut to = Orphans { run, directory, warnings, path: Vec::new(), buffer: vec![0; READ_BYTES] };
     let mut uploads = uploads.query([bucket])?;
     while let Some(row) = uploads.next()? {
-        let blob = |column| -> rusqlite::Result<&[u8]> { Ok(row.get_ref(column)?.as_blob()?) };
-        let upload =
-            Upload { bucket, generation: row.get::<_, U64>(1)?.0, object: blob(2)?, upload_id: blob(3)? };
+        let upload = Upload {
+            bucket,
+            generation: row.get::<_, U64>(1)?.0,
+            object: blob(row, 2)?,
+            upload_id: blob(row, 3)?,
+        };
         let mut rows = orphans.query([row.get::<_, i64>(0)?])?;
         while let Some(row) = rows.next()? {
             to.write(&upload, row)?;

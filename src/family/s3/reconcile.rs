@@ -15,6 +15,7 @@ use super::verify;
 use crate::error::Error;
 use crate::family::{Reconcile, RowError};
 use crate::snapshot::{Class, Readable};
+use crate::staging::column::blob;
 use crate::staging::{
     BulkInsert, Cell, Conflict, Kind, LargeValues, MalformedRow, StagingError, Table, U64, Warnings,
     is_printable,
@@ -293,10 +294,6 @@ fn read(
 /// Text as it is, with every byte that it has.
 fn text(text: &str) -> Cell<'_> {
     Cell(ValueRef::Text(text.as_bytes()))
-}
-
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
-    Ok(row.get_ref(column)?.as_blob()?)
 }
 
 /// What belongs to no object that clients see.

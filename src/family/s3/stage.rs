@@ -13,7 +13,7 @@ use super::chunk_ref::{self, Invalid, MAX_CHUNK_REF_BYTES, Replicas};
 use super::json_fields::{read_slice, read_stream};
 use super::rows::{Chunk, Object, Record, Upload, decode};
 use crate::dump::json::{Layout, Markup, push_value};
-use crate::family::{Context, RowError, Stage};
+use crate::family::{Context, ROWS_BETWEEN_NOTES, RowError, Stage};
 use crate::snapshot::{Large, Payload, Readable, Row};
 use crate::staging::{
     BulkInsert, Cell, Conflict, Duplicates, Extent, Kind, Staging, StagingError, Table, U64, is_printable,
@@ -59,9 +59,6 @@ const CHUNK_BLOBS: Table = Table {
     columns: &["digest", "source", "commit_ts", "length", "value", "start"],
     key: 3,
 };
-
-/// Duplicates are taken note of after this many rows, so that they do not pile up in memory.
-const ROWS_BETWEEN_NOTES: u32 = 4 << 10;
 
 /// Takes S3 rows in.
 pub(super) struct S3Stage<'c> {
@@ -310,7 +307,7 @@ impl<'c> S3Stage<'c> {
 
 impl Stage for S3Stage<'_> {
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        match decode(row.user_key).map_err(|rule| RowError::Malformed(Box::new(rule)))? {
+        match decode(row.user_key).map_err(RowError::malformed)? {
             Record::Bookkeeping => {}
             Record::Unknown => context.warnings.add(Kind::S3UnknownRow, Readable(row.user_key).to_string()),
             Record::BucketMeta { bucket } => self.bucket(&bucket.decode(), row.payload, context)?,
@@ -378,7 +375,7 @@ pub(super) fn unreadable<R: std::error::Error + Send + Sync + 'static>(
     rule: impl FnOnce(serde_json::Error) -> R,
 ) -> RowError {
     match error.io_error_kind() {
-        None | Some(std::io::ErrorKind::InvalidData) => RowError::Malformed(Box::new(rule(error))),
+        None | Some(std::io::ErrorKind::InvalidData) => RowError::malformed(rule(error)),
         Some(_) => RowError::Staging(StagingError::LargeValue(error.into())),
     }
 }

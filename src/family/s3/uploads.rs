@@ -10,6 +10,7 @@ use super::rows::{UPLOAD_META, UPLOAD_PART, upload_key};
 use crate::dump::tree::Directory;
 use crate::family::{Begun, Content, Export, ExportError};
 use crate::staging::U64;
+use crate::staging::column::blob;
 
 /// Writes the records of a bucket's uploads in flight, if there are any: all uploads, then all parts.
 pub(super) fn export(
@@ -42,15 +43,14 @@ pub(super) fn export(
                 }
                 begun = true;
             }
-            let blob = |column| -> rusqlite::Result<&[u8]> { Ok(row.get_ref(column)?.as_blob()?) };
             let (generation, part): (U64, Option<U64>) = (row.get(0)?, row.get(4)?);
-            let key = upload_key((name, generation.0, blob(1)?), blob(2)?, part.map(|part| part.0));
+            let key = upload_key((name, generation.0, blob(row, 1)?), blob(row, 2)?, part.map(|part| part.0));
             let written = match row.get_ref(3)? {
                 ValueRef::Integer(id) => {
                     let value = run.large_values.open(run.large_values.find(id)?)?;
                     write_record(prefix, &key, value, run.tree)
                 }
-                _ => write_record(prefix, &key, blob(3)?, run.tree),
+                _ => write_record(prefix, &key, blob(row, 3)?, run.tree),
             };
             written.map_err(ExportError::LargeValue)?;
         }

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::family::Reconcile;
 use crate::progress::Progress;
 use crate::snapshot::Readable;
+use crate::staging::column::{blob, text};
 use crate::staging::{Kind, LargeValues, StagingError, U64, Warnings};
 
 /// Bytes read at a time.
@@ -333,12 +334,4 @@ fn is_composite(etag: &str, parts: i64) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
-    Ok(row.get_ref(column)?.as_str()?)
-}
-
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r [u8]> {
-    Ok(row.get_ref(column)?.as_blob()?)
 }
