@@ -22,7 +22,7 @@ use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::snapshot::Hlc;
 use crate::snapshot::encryption::Keyring;
-use crate::staging::{Kind, LargeValues, Staging, StagingError};
+use crate::staging::{Kind, LargeValues, Staging, StagingError, column};
 
 /// How to export.
 #[derive(Clone, Debug)]
@@ -233,7 +233,7 @@ fn write_keymaps(connection: &Connection, tree: &mut Tree) -> Result<(), Error> 
             tree.begin(&directory, keymap::FILE_NAME.as_bytes());
             scope = here;
         }
-        let original = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let original = column::blob(row, 2)?;
         keymap::push_line(&encoded, original, &kind, tree.content());
         tree.spill()?;
     }
@@ -250,7 +250,7 @@ fn write_checksums(connection: &Connection, tree: &mut Tree) -> Result<(), Error
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let sha256: [u8; 32] = row.get(1)?;
-        let path = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        let path = column::blob(row, 0)?;
         checksums::push_line(path, &sha256, tree.content());
         tree.spill()?;
     }

@@ -32,6 +32,9 @@ use crate::staging::{Cell, Extent, LargeValues, MalformedRow, Staging, StagingEr
 /// Values outside the tables go through a buffer of this many bytes, where the kernel does not copy them.
 const COPY_BYTES: usize = 64 << 10;
 
+/// Duplicates are taken note of after this many rows, so that they do not pile up in memory.
+const ROWS_BETWEEN_NOTES: u32 = 4 << 10;
+
 /// Every family there is.
 pub const FAMILIES: &[&dyn Family] = &[&dynamodb::DynamoDb, &s3::S3, &redis::Redis, &sqs::Sqs, &txn::Txn];
 
@@ -172,6 +175,13 @@ pub enum RowError {
     Malformed(Rule),
     /// The database failed.
     Staging(StagingError),
+}
+
+impl RowError {
+    /// Of a rule that the row breaks.
+    pub fn malformed(rule: impl Into<Rule>) -> Self {
+        Self::Malformed(rule.into())
+    }
 }
 
 impl<E: Into<StagingError>> From<E> for RowError {

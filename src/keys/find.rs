@@ -7,7 +7,7 @@ use super::{COLUMNS, Filter, Key};
 use crate::error::Error;
 use crate::family::{KeyPlace, named};
 use crate::snapshot::unescape;
-use crate::staging::{Staging, blob_literal};
+use crate::staging::{Staging, blob_literal, column};
 
 /// How many keys are named instead of one that is not there.
 const MAX_NEAR: usize = 4;
@@ -84,7 +84,7 @@ pub fn near(staging: &Staging, filter: &Filter, called: &Called) -> Result<Vec<V
                     let mut query = staging.connection().prepare(&sql)?;
                     let mut rows = query.query(params_from_iter(values))?;
                     while let Some(row) = rows.next()? {
-                        names.push(super::name(row.get_ref(0)?)?.to_vec());
+                        names.push(column::bytes(row, 0)?.to_vec());
                     }
                 }
             }

@@ -11,7 +11,7 @@ mod top;
 
 use std::ops::ControlFlow;
 
-use rusqlite::types::{FromSqlError, Value, ValueRef};
+use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ use crate::dump::json::push_base64url;
 use crate::error::Error;
 use crate::family::ADAPTERS;
 use crate::family::redis::{glob, is_database};
-use crate::staging::Staging;
+use crate::staging::{Staging, column};
 
 /// Every type of key, as the view has it.
 pub const TYPES: [&str; 10] =
@@ -74,16 +74,8 @@ impl<'r> Key<'r> {
             expires: row.get_ref(6)?.as_str_or_null()?,
             expire_at_ms: row.get(7)?,
             key_hex: row.get_ref(8)?.as_str()?,
-            name: name(row.get_ref(9)?)?,
+            name: column::bytes(row, 9)?,
         })
-    }
-}
-
-/// A name is bytes, whatever SQLite calls them.
-fn name(column: ValueRef<'_>) -> rusqlite::Result<&[u8]> {
-    match column {
-        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
-        _ => Err(FromSqlError::InvalidType.into()),
     }
 }
 

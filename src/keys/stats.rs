@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::prefix::{OtherPrefixes, Prefixes};
 use super::top::Top;
-use super::{BigKey, Filter, Order, PrefixStats, Separators, TYPES, name, select};
+use super::{BigKey, Filter, Order, PrefixStats, Separators, TYPES, select};
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::staging::Staging;
+use crate::staging::{Staging, column};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -160,7 +160,7 @@ impl<'r> Counted<'r> {
             bytes: row.get(1)?,
             elements: row.get(2)?,
             expire_at_ms: row.get(3)?,
-            name: name(row.get_ref(4)?)?,
+            name: column::bytes(row, 4)?,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The staging room: one SQLite file that holds the visible rows of one or several snapshots, for people to ask
 //! and for the exporter to read. It owns the file (this module), its schema (`schema`, and the SQL under
-//! `migrations/`), the way rows get in fast (`insert`), values too long for a row (`values`), warnings
-//! (`warnings`) and quarantined rows (`quarantine`). It knows no family: families own their tables.
+//! `migrations/`), the way rows get in fast (`insert`), what Rust values are in a column (`cell`, `column`), values too
+//! long for a row (`values`), warnings (`warnings`) and quarantined rows (`quarantine`). It knows no family: families own
+//! their tables.
 //!
 //! **Journal.** A rollback journal, not a write-ahead log: almost every page that a load writes is a new one, and
 //! new pages need no journal, so a load writes the database once. Nothing is left beside the file after a clean end.
@@ -14,6 +15,7 @@
 
 mod cell;
 mod checkpoint;
+pub mod column;
 mod durability;
 mod envelopes;
 mod insert;

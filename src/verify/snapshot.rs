@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::report::{Report, WarningReport};
 use crate::snapshot::SnapshotError;
 use crate::snapshot::encryption::Keyring;
-use crate::staging::{self, Staging};
+use crate::staging::{self, Staging, column};
 
 /// Reads snapshots into a temporary staging database in TMPDIR, and says what is wrong with them. What was read by the
 /// first corrupt byte is looked at all the same.
@@ -83,7 +83,7 @@ pub(super) fn malformed_rows(staging: &Staging, findings: &mut Findings<'_>) -> 
     while let Some(row) = rows.next()? {
         let (path, rule): (String, String) = (row.get(0)?, row.get(3)?);
         // Without the timestamp behind it.
-        let user_key = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let user_key = column::blob(row, 2)?;
         findings(
             Finding::new(Kind::MalformedRow, path.as_bytes(), rule)
                 .at(row.get::<_, i64>(1)?.cast_unsigned())

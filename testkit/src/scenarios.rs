@@ -2,13 +2,17 @@
 //!
 //! Owns: a few shapes of data, at any size, in constant memory, and the same bytes for the same call.
 //! Keys are generated in ascending raw-key order, since nothing here could sort them.
-//! Leaves: correctness tests to small files, and realism to the fixtures.
+//! Leaves: keys made of numbers to `numbers`, correctness tests to small files, and realism to the fixtures.
+
+mod numbers;
 
 use std::io::{self, Write};
 
 use clap::ValueEnum;
 use md5::{Digest, Md5};
 
+pub(crate) use self::numbers::Numbered;
+use self::numbers::{MessageIds, Shuffle};
 use crate::container::{Footer, HlcHeader};
 use crate::dynamodb_rows::{self as ddb, Attribute, TableSchema};
 use crate::redis_rows::{self as redis, Counted, Fence};
@@ -307,93 +311,10 @@ fn queue<W: Write>(out: &mut Out<W>, n: u64) -> io::Result<()> {
     out.version(&key, NOW, &value)
 }
 
-/// Message ids, 32 hex digits, in the order of their base64 texts, which is not that of the digits.
-struct MessageIds {
-    /// All groups of three digits.
-    groups: Vec<String>,
-    id: String,
-}
-
-impl MessageIds {
-    fn new() -> Self {
-        let mut groups: Vec<String> = (0..1 << 12).map(|group| format!("{group:03x}")).collect();
-        groups.sort_by_cached_key(|group| sqs::segment(group));
-        Self { groups, id: String::new() }
-    }
-
-    fn at(&mut self, number: u64) -> &str {
-        self.id.clear();
-        for group in (0..5).rev() {
-            self.id.push_str(&self.groups[(number >> (12 * group)) as usize & 0xfff]);
-        }
-        // Whole groups of three, and two digits that are the same in all.
-        self.id.push_str("00000000000000000");
-        &self.id
-    }
-}
-
-/// A permutation of the numbers below `n`, to be looked up both ways.
-struct Shuffle {
-    n: u64,
-    forth: u64,
-    back: u64,
-}
-
-impl Shuffle {
-    fn new(n: u64) -> Self {
-        // A prime, so only its multiples share a factor with it. Its inverse comes from Euclid's algorithm.
-        const FORTH: u64 = 2_654_435_761;
-        let modulus = n.max(1);
-        let (mut old, mut rest) = ((FORTH % modulus) as i128, modulus as i128);
-        let (mut x, mut next) = (1i128, 0i128);
-        while rest != 0 {
-            let quotient = old / rest;
-            (old, rest) = (rest, old - quotient * rest);
-            (x, next) = (next, x - quotient * next);
-        }
-        Self { n: modulus, forth: FORTH % modulus, back: x.rem_euclid(modulus as i128) as u64 }
-    }
-
-    fn key_of(&self, nth: u64) -> u64 {
-        (u128::from(nth) * u128::from(self.forth) % u128::from(self.n)) as u64
-    }
-
-    fn nth_of(&self, key: u64) -> u64 {
-        (u128::from(key) * u128::from(self.back) % u128::from(self.n)) as u64
-    }
-}
-
 fn random(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     fastrand::Rng::with_seed(SEED).fill(&mut bytes);
     bytes
-}
-
-/// A fixed text followed by a zero-padded decimal number, in one buffer that is used again.
-pub(crate) struct Numbered {
-    buffer: Vec<u8>,
-    prefix: usize,
-    width: usize,
-}
-
-impl Numbered {
-    pub(crate) fn new(prefix: &[u8], width: usize) -> Self {
-        Self { buffer: prefix.to_vec(), prefix: prefix.len(), width }
-    }
-
-    // By hand: `write!` would take most of the time of a file of twenty million rows.
-    pub(crate) fn at(&mut self, mut number: u64) -> &[u8] {
-        self.buffer.truncate(self.prefix);
-        self.buffer.resize(self.prefix + self.width, b'0');
-        for digit in self.buffer[self.prefix..].iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        &self.buffer
-    }
 }
 
 #[cfg(test)]
@@ -436,22 +357,5 @@ mod tests {
         let items: Vec<_> = rows.iter().filter(|(key, _)| key.starts_with(b"!ddb|item|")).collect();
         assert_eq!(items.len(), 1000);
         assert!(items.iter().all(|(_, value)| value.len() == 9 + ITEM_BYTES));
-    }
-
-    #[test]
-    fn messages_are_sent_in_an_order_that_can_be_looked_up_both_ways() {
-        for n in [1, 2, 3000, 4096] {
-            let order = Shuffle::new(n);
-            let mut keys: Vec<_> = (0..n).map(|nth| order.key_of(nth)).collect();
-            assert!((0..n).all(|nth| order.nth_of(order.key_of(nth)) == nth));
-            keys.sort_unstable();
-            assert!(keys.into_iter().eq(0..n));
-        }
-    }
-
-    #[test]
-    fn numbers_are_padded_and_leave_nothing_of_the_one_before() {
-        let mut key = Numbered::new(b"k:", 3);
-        assert_eq!([999, 7, 0].map(|n| key.at(n).to_vec()), [b"k:999", b"k:007", b"k:000"]);
     }
 }

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
+pub mod sst;
+
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 

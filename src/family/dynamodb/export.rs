@@ -18,6 +18,7 @@ use crate::dump::keymap::SHA_FALLBACK;
 use crate::dump::name::push_directory_name;
 use crate::dump::tree::{Directory, Tree};
 use crate::family::{Begun, Content, DynamoDbLayout, Export, ExportError, Exported};
+use crate::staging::column;
 
 /// The folder of the adapter.
 const ROOT: &str = "dynamodb";
@@ -34,7 +35,7 @@ pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> 
     ))?;
     let mut rows = tables.query([run.only_scope()])?;
     while let Some(row) = rows.next()? {
-        let schema = Schema::decode_value(blob(row, 1)?).map_err(changed)?;
+        let schema = Schema::decode_value(column::blob(row, 1)?).map_err(changed)?;
         if !run.scopes.is_empty() && !run.scopes.contains(&schema.table_name) {
             continue;
         }
@@ -150,7 +151,7 @@ impl Table {
         run.begin(Content::Stored, items, b"stored")?;
         match row.get_ref(0)? {
             ValueRef::Integer(id) => run.copy(run.large_values.find(id)?)?,
-            _ => run.tree.content().extend_from_slice(blob(row, 0)?),
+            _ => run.tree.content().extend_from_slice(column::blob(row, 0)?),
         }
         Ok(run.tree.end()?)
     }
@@ -270,8 +271,4 @@ impl Write for Length {
 /// It was well-formed when it was staged: the bytes are not the same any more.
 fn changed(rule: Malformed) -> ExportError {
     ExportError::LargeValue(io::Error::new(io::ErrorKind::InvalidData, rule))
-}
-
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], ExportError> {
-    Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
 }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::family::Reconcile;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Class, Readable};
-use crate::staging::{Cell, MalformedRow, StagingError, U64};
+use crate::staging::{Cell, MalformedRow, U64, column};
 
 /// What a query for rows to be judged selects.
 const ROW_COLUMNS: &str = "generation, value, source, byte_offset, raw_key_suffix, value_header";
@@ -133,7 +133,7 @@ impl Items<'_, '_, '_> {
         let mut rows = query.query((self.table.id, U64(generation)))?;
         let mut buffer = Vec::new();
         while let Some(row) = rows.next()? {
-            let payload = blob(row, 0)?;
+            let payload = column::blob(row, 0)?;
             let judged = match Value::of(row.get_ref(2)?, self.run.large_values, &mut buffer)? {
                 Ok(value) => self.judge(row, generation, encoding, payload, value)?,
                 Err(rule) => Err(rule),
@@ -250,7 +250,7 @@ impl Items<'_, '_, '_> {
         };
         if insert("IGNORE")? == 0 {
             self.duplicates += 1;
-            let raw_key = [payload, blob(row, 5)?].concat();
+            let raw_key = [payload, column::blob(row, 5)?].concat();
             if self.comes_after(identity, &raw_key)? {
                 insert("REPLACE")?;
             }
@@ -316,9 +316,9 @@ impl Items<'_, '_, '_> {
             if added == 0 {
                 self.connection
                     .prepare_cached("DELETE FROM dynamodb_item WHERE table_id = ? AND identity = ?")?
-                    .execute((self.table.id, blob(row, 8)?))?;
+                    .execute((self.table.id, column::blob(row, 8)?))?;
                 self.items -= 1;
-                self.refuse(row, blob(row, 0)?, Malformed::PathTaken(path))?;
+                self.refuse(row, column::blob(row, 0)?, Malformed::PathTaken(path))?;
             }
         }
         Ok(())
@@ -328,11 +328,11 @@ impl Items<'_, '_, '_> {
     fn refuse(&mut self, row: &Row<'_>, payload: &[u8], rule: Malformed) -> Result<(), Error> {
         let U64(generation) = row.get(1)?;
         let user_key = item_key(&self.table.segment, generation, payload);
-        let raw_key = [&user_key[..], blob(row, 5)?].concat();
+        let raw_key = [&user_key[..], column::blob(row, 5)?].concat();
         let stored;
         let raw_value = match row.get_ref(2)? {
             ValueRef::Blob(value) => {
-                stored = [blob(row, 6)?, value].concat();
+                stored = [column::blob(row, 6)?, value].concat();
                 Cell::blob(&stored)
             }
             number => Cell(number),
@@ -375,8 +375,4 @@ impl<'a> Column<'a> {
         };
         Self { of: value.type_name(), value: cell, number }
     }
-}
-
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], StagingError> {
-    Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
 }

@@ -11,7 +11,7 @@ use super::malformed::Malformed;
 use super::rows::{self, RowKey};
 use super::schema::{MAX_SCHEMA_BYTES, Schema};
 use crate::dump::json::Layout;
-use crate::family::{Context, RowError, Stage};
+use crate::family::{Context, ROWS_BETWEEN_NOTES, RowError, Stage};
 use crate::snapshot::{Large, Payload, Readable, Row};
 use crate::staging::{
     BulkInsert, Cell, Conflict, Duplicates, Extent, Kind, Staging, StagingError, Table, U64,
@@ -35,9 +35,6 @@ const ITEM_ROWS: Table = Table {
 
 /// Rows go to the table once they hold this many bytes: a statement keeps what is bound to it.
 const BOUND_BYTES: usize = 1 << 20;
-
-/// Duplicates are taken note of after this many rows, so that they do not pile up in memory.
-const ROWS_BETWEEN_NOTES: u32 = 4 << 10;
 
 /// Takes DynamoDB rows in.
 pub struct DynamoDbStage<'c> {
@@ -190,7 +187,7 @@ impl<'c> DynamoDbStage<'c> {
         let value = match row.payload {
             _ if row.payload.len() > MAX_SCHEMA_BYTES => {
                 let (bytes, limit) = (row.payload.len(), MAX_SCHEMA_BYTES);
-                return Err(malformed(Malformed::TooLong { what: "the schema", bytes, limit }));
+                return Err(RowError::malformed(Malformed::TooLong { what: "the schema", bytes, limit }));
             }
             Payload::Inline(bytes) => bytes,
             Payload::Large { large: &Large { place, length }, .. } => {
@@ -198,11 +195,11 @@ impl<'c> DynamoDbStage<'c> {
                 &whole
             }
         };
-        let schema = Schema::decode_value(value).map_err(malformed)?;
+        let schema = Schema::decode_value(value).map_err(RowError::malformed)?;
         let name = canonical_base64url(segment).unwrap_or_default();
         if schema.table_name.as_bytes() != name {
             let (key, schema) = (Readable(&name).to_string(), schema.table_name);
-            return Err(malformed(Malformed::TableName { key, schema }));
+            return Err(RowError::malformed(Malformed::TableName { key, schema }));
         }
         let mut definition = Vec::new();
         schema.push_document(Layout::Compact, &mut definition);
@@ -287,7 +284,7 @@ impl<'c> DynamoDbStage<'c> {
 
 impl Stage for DynamoDbStage<'_> {
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        match rows::decode(row.user_key).map_err(|rule| malformed(rule.into()))? {
+        match rows::decode(row.user_key).map_err(RowError::malformed)? {
             RowKey::Item { segment, generation, payload } => {
                 self.item(row, segment, generation, payload, context)?;
             }
@@ -314,10 +311,6 @@ impl Stage for DynamoDbStage<'_> {
         self.end_run()?;
         self.note_duplicates(context)
     }
-}
-
-fn malformed(rule: Malformed) -> RowError {
-    RowError::Malformed(Box::new(rule))
 }
 
 /// Appends the JSON of an item, if its value can be decoded and is short enough to be looked into.

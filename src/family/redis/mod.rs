@@ -20,7 +20,7 @@ use self::rows::Type;
 use super::{Export, ExportError, Exported, Family, KeyPlace, Reconcile, Stage};
 use crate::error::Error;
 use crate::snapshot::{Class, Readable};
-use crate::staging::{Staging, StagingError};
+use crate::staging::{Staging, StagingError, column};
 
 /// Is it the name of the only database, by itself or as its folder has it?
 pub fn is_database(scope: &str) -> bool {
@@ -85,7 +85,7 @@ impl Family for Redis {
             ))?;
             let mut rows = query.query([of.name()])?;
             while let Some(row) = rows.next()? {
-                let key = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+                let key = column::blob(row, 0)?;
                 let what = format!("elements of the {} {}", of.name(), Readable(key));
                 counted(&what, row.get(1)?, row.get(2)?);
             }

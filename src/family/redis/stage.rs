@@ -11,17 +11,14 @@ use rusqlite::Connection;
 
 use self::collections::Collections;
 use self::tables::{BARE_STRINGS, ENTRIES, FIELDS, HLLS, ITEMS, SET_MEMBERS, STRINGS, TTLS, ZSET_MEMBERS};
-use self::value::{Value, malformed};
+use self::value::Value;
 use super::entry;
 use super::rows::{Delta, Malformed, Meta, Record, StringRow, Type, decode};
-use crate::family::{Context, RowError, Stage};
+use crate::family::{Context, ROWS_BETWEEN_NOTES, RowError, Stage};
 use crate::snapshot::{Payload, Readable, Row};
 use crate::staging::{
     BulkInsert, Cell, Conflict, Duplicates, Kind, Staging, StagingError, U64, is_printable,
 };
-
-/// Duplicates are taken note of after this many rows, so that they do not pile up in memory.
-const ROWS_BETWEEN_NOTES: u32 = 4 << 10;
 
 /// Takes Redis rows in.
 pub struct RedisStage<'c> {
@@ -99,7 +96,7 @@ impl<'c> RedisStage<'c> {
         context: &Context<'_, '_>,
     ) -> Result<(), RowError> {
         if !payload.head().starts_with(entry::MAGIC) {
-            return Err(malformed(Malformed::Magic("stream entry")));
+            return Err(RowError::malformed(Malformed::Magic("stream entry")));
         }
         let mut json = std::mem::take(&mut self.json);
         let fields = Value::new(payload.skip(entry::MAGIC.len()), context).entry_cell(&mut json)?;
@@ -140,7 +137,7 @@ impl Stage for RedisStage<'_> {
     #[inline]
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
         match decode(row.user_key, row.payload) {
-            Err(rule) => return Err(malformed(rule)),
+            Err(rule) => return Err(RowError::malformed(rule)),
             Ok(Record::Ignored) => {}
             Ok(Record::String(string)) => push_string(&mut self.strings, string, context)?,
             Ok(Record::BareString(string)) => push_string(&mut self.bare_strings, string, context)?,

@@ -1,31 +1,28 @@
-//! Queries into files: the SQS part of the dump (`docs/format/sqs.md` section 5). SQL gives queues, messages and side
-//! rows in their order, sorting outside of memory where it has to; `document` formats them. How files come into being
-//! is the tree's business.
+//! Queries into files: the SQS part of the dump (`docs/format/sqs.md` section 5). SQL gives queues and messages in their
+//! order, sorting outside of memory where it has to; `document` formats them. What SQS keeps beside messages is left to
+//! `side_records`, how files come into being to the tree.
 
-use std::io::{self, BufReader};
+mod side_records;
+
+use std::io::BufReader;
 use std::sync::Arc;
 
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::read::DecoderReader;
-use base64::write::EncoderWriter;
 use rusqlite::types::{FromSqlError, ValueRef};
-use rusqlite::{OptionalExtension, Row, Statement};
+use rusqlite::{Row, Statement};
 
-use super::document::{
-    Line, QueueFile, SIDE_END, SIDE_VALUE, Visibility, push_extra, push_queue, push_side_head,
-};
+use self::side_records::SideRecords;
+use super::document::{Line, QueueFile, Visibility, push_extra, push_queue};
 use super::json_values::BASE64;
 use super::reconcile::retention_expired;
-use super::rows::SideFamily;
 use crate::dump::json::{self, Layout, Markup};
 use crate::dump::keymap::SHA_FALLBACK;
-use crate::dump::name::{NameKind, push_directory_name, push_fallback, push_file_name};
-use crate::dump::push_hex;
+use crate::dump::name::{NameKind, push_directory_name};
 use crate::dump::tree::{Directory, Tree};
 use crate::family::go_json;
 use crate::family::position::{numbers, position};
 use crate::family::{Begun, Content, Export, ExportError, Exported};
-use crate::staging::{Extent, LargeValues, U64};
+use crate::staging::{Extent, LargeValues, U64, column};
 
 /// The folder of the family, which is also the scope of its KEYMAP.
 const FOLDER: &str = "sqs";
@@ -34,22 +31,12 @@ const FOLDER: &str = "sqs";
 /// readable (`docs/format/sqs.md` section 4).
 const CLOCK_LEAD_MS: i64 = 10_000;
 
-/// Bytes of a key turned into hex digits at a time.
-const KEY_PIECE_BYTES: usize = 32 << 10;
-
 /// Bytes read ahead of a large value.
 const READ_AHEAD_BYTES: usize = 64 << 10;
 
 /// Messages of one queue that are kept.
 const MESSAGES: &str = "FROM sqs_partition_state s JOIN sqs_queue q ON q.queue = s.queue \
      JOIN sqs_message m ON m.partition_id = s.id WHERE s.queue = ? AND s.unreachable IS NULL";
-
-/// Side rows of one queue with the raw keys that they come in the order of: family prefix, rest of the key, version.
-const SIDE_ROWS: &str = "\
-    SELECT family, partition IS NOT NULL, prefix, iif(family IN (0, 3), time_ms, NULL), rest, version, r.value \
-    FROM sqs_partition p CROSS JOIN sqs_side_row r ON r.partition_id = p.id \
-    WHERE p.queue = ?1 AND r.family = ?2 \
-    ORDER BY prefix, time_ms, rest || version";
 
 pub(super) fn export(run: &mut Export<'_, '_>) -> Result<Exported, ExportError> {
     let drop = run.choices.drop_expired;
@@ -74,29 +61,11 @@ struct Exporter<'r, 'a, 'c> {
 struct Queries<'c> {
     messages: Statement<'c>,
     count: Statement<'c>,
-    side_rows: Option<SideQueries<'c>>,
-}
-
-struct SideQueries<'c> {
-    of_partitions: Statement<'c>,
-    sequence: Statement<'c>,
-    tombstones: Statement<'c>,
 }
 
 impl Exporter<'_, '_, '_> {
     fn everything(mut self) -> Result<Exported, ExportError> {
         let connection = self.run.staging.connection();
-        let side_rows = match self.run.choices.include_sqs_side_records {
-            true => Some(SideQueries {
-                of_partitions: connection.prepare(SIDE_ROWS)?,
-                sequence: connection
-                    .prepare("SELECT version, value FROM sqs_counter WHERE kind = 'sequence' AND queue = ?")?,
-                tombstones: connection.prepare(
-                    "SELECT generation, version, value FROM sqs_tombstone WHERE queue = ? ORDER BY generation",
-                )?,
-            }),
-            false => None,
-        };
         let mut queries = Queries {
             messages: connection.prepare(&format!(
                 "SELECT s.partition, m.message_id, m.send_ms, m.sequence_number, m.available_ms, m.visible_ms, \
@@ -107,7 +76,10 @@ impl Exporter<'_, '_, '_> {
                 self.kept
             ))?,
             count: connection.prepare(&format!("SELECT count(*) {MESSAGES} {}", self.kept))?,
-            side_rows,
+        };
+        let mut side_records = match self.run.choices.include_sqs_side_records {
+            true => Some(SideRecords::new(connection)?),
+            false => None,
         };
         let mut exported = Exported::default();
         let mut query = connection.prepare(&format!(
@@ -119,24 +91,26 @@ impl Exporter<'_, '_, '_> {
         ))?;
         let mut rows = query.query([self.run.only_key()])?;
         while let Some(row) = rows.next()? {
-            let queue = blob(row, 0)?;
-            if self.is_wanted(queue) {
-                exported.keys += self.queue(queue, row, &mut queries)?;
+            let queue = column::bytes(row, 0)?;
+            if is_wanted(self.run, queue) {
+                exported.keys += self.queue(queue, row, &mut queries, side_records.as_mut())?;
                 exported.scopes.push(go_json::text(queue).into_owned());
             }
         }
-        if let Some(side_rows) = &mut queries.side_rows {
-            self.orphans(side_rows)?;
+        if let Some(side_records) = &mut side_records {
+            side_records.write_orphans(self.run, &self.root)?;
         }
         Ok(exported)
     }
 
-    fn is_wanted(&self, queue: &[u8]) -> bool {
-        self.run.scopes.is_empty() || self.run.scopes.iter().any(|scope| scope.as_bytes() == queue)
-    }
-
     /// The directory of one queue; the keys in it: itself and its messages.
-    fn queue(&mut self, queue: &[u8], row: &Row<'_>, queries: &mut Queries<'_>) -> Result<u64, ExportError> {
+    fn queue(
+        &mut self,
+        queue: &[u8],
+        row: &Row<'_>,
+        queries: &mut Queries<'_>,
+        side_records: Option<&mut SideRecords<'_>>,
+    ) -> Result<u64, ExportError> {
         let mut name = Vec::new();
         if push_directory_name(queue, &mut name) == NameKind::Fallback {
             self.run.note_name(FOLDER, queue, &name, SHA_FALLBACK)?;
@@ -174,8 +148,8 @@ impl Exporter<'_, '_, '_> {
             return Ok(1);
         }
         let messages = self.messages(queue, &directory, queries)?;
-        if let Some(side_rows) = &mut queries.side_rows {
-            self.side_rows(queue, &directory, side_rows)?;
+        if let Some(side_records) = side_records {
+            side_records.write(self.run, queue, &directory)?;
         }
         Ok(1 + messages)
     }
@@ -216,13 +190,13 @@ impl Exporter<'_, '_, '_> {
                     visible_at_millis: row.get(5)?,
                     receive_count: row.get(6)?,
                     first_receive_millis: row.get(7)?,
-                    current_receipt_token: blob(row, 8)?,
+                    current_receipt_token: column::bytes(row, 8)?,
                 },
                 false => Visibility::default(),
             };
             let line = Line {
                 partition: row.get(0)?,
-                message_id: blob(row, 1)?,
+                message_id: column::bytes(row, 1)?,
                 send_timestamp_millis: row.get(2)?,
                 sequence_number: row.get::<_, U64>(3)?.0,
                 available_at_millis: row.get(4)?,
@@ -242,7 +216,7 @@ impl Exporter<'_, '_, '_> {
                     let extent = self.run.large_values.find(number)?;
                     large_body(self.run.large_values, extent, self.run.tree)?;
                 }
-                body => Line::push_body(bytes_of(body)?, self.run.tree.content()),
+                _ => Line::push_body(column::bytes(row, 17)?, self.run.tree.content()),
             }
             line.push_tail(self.run.tree.content());
             self.run.tree.spill()?;
@@ -257,79 +231,6 @@ impl Exporter<'_, '_, '_> {
         Ok(count)
     }
 
-    /// Side rows of queues without a meta row.
-    fn orphans(&mut self, queries: &mut SideQueries<'_>) -> Result<(), ExportError> {
-        let connection = self.run.staging.connection();
-        let mut query = connection.prepare(
-            "SELECT queue FROM sqs_partition p WHERE EXISTS (SELECT 1 FROM sqs_side_row r \
-             WHERE r.family IN (0, 1, 2, 3) AND r.partition_id = p.id) \
-             UNION SELECT queue FROM sqs_counter WHERE kind = 'sequence' UNION SELECT queue FROM sqs_tombstone \
-             EXCEPT SELECT queue FROM sqs_queue ORDER BY queue",
-        )?;
-        let mut is_taken = connection.prepare("SELECT 1 FROM sqs_queue WHERE queue = ?")?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let queue = blob(row, 0)?;
-            if !self.is_wanted(queue) {
-                continue;
-            }
-            let mut segment = Vec::new();
-            json::push_base64url(queue, &mut segment);
-            let mut name = Vec::new();
-            let kind = push_file_name(&segment, &mut name);
-            name.extend_from_slice(b".orphan");
-            // No client can name a queue like that, but a file can.
-            if kind == NameKind::Reversible && is_taken.query_row([&name], |_| Ok(())).optional()?.is_some() {
-                name.clear();
-                let _ = push_fallback(&segment, &mut name);
-                name.extend_from_slice(b".orphan");
-            }
-            let directory = self.root.child(&String::from_utf8_lossy(&name));
-            self.side_rows(queue, &directory, queries)?;
-        }
-        Ok(())
-    }
-
-    /// All side rows of one queue, in the order of the snapshot.
-    fn side_rows(
-        &mut self,
-        queue: &[u8],
-        directory: &Arc<Directory>,
-        queries: &mut SideQueries<'_>,
-    ) -> Result<(), ExportError> {
-        const NAME: &str = "side_records.jsonl";
-        let directory = directory.child("_internals");
-        let mut segment = Vec::new();
-        json::push_base64url(queue, &mut segment);
-        let mut file = SideFile { directory: &directory, name: NAME, begun: None, run: self.run };
-        for family in SideFamily::ALL {
-            match family {
-                SideFamily::Seq => {
-                    let mut rows = queries.sequence.query([queue])?;
-                    while let Some(row) = rows.next()? {
-                        file.record(family, &[&segment], row.get_ref(1)?)?;
-                    }
-                }
-                SideFamily::Tombstone => {
-                    let mut rows = queries.tombstones.query([queue])?;
-                    while let Some(row) = rows.next()? {
-                        let generation = row.get::<_, U64>(0)?.0.to_be_bytes();
-                        file.record(family, &[&segment, &generation], row.get_ref(2)?)?;
-                    }
-                }
-                SideFamily::ByAge | SideFamily::Dedup | SideFamily::Group | SideFamily::Vis => {
-                    let mut rows = queries.of_partitions.query((queue, family as i64))?;
-                    while let Some(row) = rows.next()? {
-                        let time = row.get::<_, Option<U64>>(3)?.map(|time| time.0.to_be_bytes());
-                        let time = time.as_ref().map_or(&[][..], <[u8; 8]>::as_slice);
-                        file.record(family, &[blob(row, 2)?, time, blob(row, 4)?], row.get_ref(6)?)?;
-                    }
-                }
-            }
-        }
-        file.end()
-    }
-
     /// Begins a file; false if an earlier run has written it.
     fn begin(
         &mut self,
@@ -341,61 +242,8 @@ impl Exporter<'_, '_, '_> {
     }
 }
 
-/// A file of side records, which there is only if there is one.
-struct SideFile<'t, 'a, 'c> {
-    directory: &'t Arc<Directory>,
-    name: &'static str,
-    begun: Option<Begun>,
-    run: &'t mut Export<'a, 'c>,
-}
-
-impl SideFile<'_, '_, '_> {
-    /// Writes a line; `parts` are the key after the prefix of its family.
-    fn record(
-        &mut self,
-        family: SideFamily,
-        parts: &[&[u8]],
-        value: ValueRef<'_>,
-    ) -> Result<(), ExportError> {
-        let begun = match &self.begun {
-            Some(begun) => begun,
-            None => {
-                self.begun.insert(self.run.begin(Content::Other, self.directory, self.name.as_bytes())?)
-            }
-        };
-        if *begun == Begun::Written {
-            return Ok(());
-        }
-        let Export { tree, large_values, .. } = &mut *self.run;
-        push_side_head(family.prefix(), tree.content());
-        for part in [family.prefix().as_bytes()].iter().chain(parts) {
-            for piece in part.chunks(KEY_PIECE_BYTES) {
-                push_hex(piece, tree.content());
-                tree.spill()?;
-            }
-        }
-        tree.content().extend_from_slice(SIDE_VALUE);
-        match value {
-            ValueRef::Integer(number) => {
-                let extent = large_values.find(number)?;
-                let mut value = BufReader::with_capacity(READ_AHEAD_BYTES, large_values.open(extent)?);
-                let mut encoder = EncoderWriter::new(&mut **tree, &URL_SAFE_NO_PAD);
-                let copied = io::copy(&mut value, &mut encoder).and_then(|_| encoder.finish().map(|_| ()));
-                drop(encoder);
-                copied.map_err(ExportError::LargeValue)?;
-            }
-            value => json::push_base64url(bytes_of(value)?, tree.content()),
-        }
-        tree.content().extend_from_slice(SIDE_END);
-        Ok(tree.spill()?)
-    }
-
-    fn end(self) -> Result<(), ExportError> {
-        match self.begun {
-            Some(Begun::Now | Begun::After(_)) => Ok(self.run.tree.end()?),
-            Some(Begun::Written) | None => Ok(()),
-        }
-    }
+fn is_wanted(run: &Export<'_, '_>, queue: &[u8]) -> bool {
+    run.scopes.is_empty() || run.scopes.iter().any(|scope| scope.as_bytes() == queue)
 }
 
 /// A body whose base64 text lies elsewhere. Read twice, since the first byte already depends on whether all of it is
@@ -410,26 +258,15 @@ fn large_body(large_values: &LargeValues<'_>, extent: Extent, tree: &mut Tree) -
         .map_err(ExportError::LargeValue)
 }
 
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], ExportError> {
-    bytes_of(row.get_ref(column)?)
-}
-
 /// A text, which is a blob if it holds a NUL.
 fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, ExportError> {
-    str::from_utf8(blob(row, column)?).map_err(|error| rusqlite::Error::from(error).into())
+    str::from_utf8(column::bytes(row, column)?).map_err(|error| rusqlite::Error::from(error).into())
 }
 
 fn optional_text<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>, ExportError> {
     match row.get_ref(column)? {
         ValueRef::Null => Ok(None),
         _ => text(row, column).map(Some),
-    }
-}
-
-fn bytes_of(column: ValueRef<'_>) -> Result<&[u8], ExportError> {
-    match column {
-        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => Ok(bytes),
-        _ => Err(rusqlite::Error::from(FromSqlError::InvalidType).into()),
     }
 }
 

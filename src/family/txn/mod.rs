@@ -79,8 +79,7 @@ struct TxnStage<'c> {
 
 impl Stage for TxnStage<'_> {
     fn row(&mut self, row: &Row<'_>, context: &mut Context<'_, '_>) -> Result<(), RowError> {
-        let malformed = |rule| RowError::Malformed(Box::new(rule));
-        let added = match rows::decode(row.user_key, row.payload).map_err(malformed)? {
+        let added = match rows::decode(row.user_key, row.payload).map_err(RowError::malformed)? {
             Record::Ignored => return Ok(()),
             Record::Intent { row_key, start_ts, deletes } => self
                 .connection

@@ -13,6 +13,7 @@ use crate::dump::json::{Layout, Markup, push_string, write_line_break, write_val
 use crate::family::ExportError;
 use crate::family::dynamodb::walk::Type;
 use crate::family::wire::Span;
+use crate::staging::column;
 
 /// Writes JSON from the table.
 pub(super) struct Writer<'w, 'c, W> {
@@ -35,7 +36,7 @@ impl<'w, 'c, W: Write> Writer<'w, 'c, W> {
     /// An object: the members of a map, by the bytes of their names.
     pub fn members(&mut self, container: i64) -> Result<(), ExportError> {
         self.each(container, b"{", b"}", |writer, row| {
-            let name = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let name = column::blob(row, 0)?;
             // It was UTF-8 when the parts were taken.
             let name = str::from_utf8(name).map_err(|_| rusqlite::Error::from(FromSqlError::InvalidType))?;
             writer.name(name)?;

@@ -1,11 +1,11 @@
 //! What is odd about tables and item rows, once it is known which rows are items (`docs/format/dynamodb.md` section
 //! 3.7).
 
-use super::{Items, blob};
+use super::Items;
 use crate::error::Error;
 use crate::family::{Reconcile, txn};
 use crate::snapshot::Readable;
-use crate::staging::{Kind, U64};
+use crate::staging::{Kind, U64, column};
 
 /// More items than this in files of their own are a burden for most file systems (`docs/format/dynamodb.md` section 3.7).
 const MANY_ITEMS: u64 = 1_000_000;
@@ -97,8 +97,11 @@ pub(super) fn note_orphans(run: &mut Reconcile<'_, '_>) -> Result<(), Error> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let count: i64 = row.get(1)?;
-        let sample =
-            format!("encoded table {}: {}", Readable(blob(row, 0)?), counted(count.cast_unsigned(), "row"));
+        let sample = format!(
+            "encoded table {}: {}",
+            Readable(column::blob(row, 0)?),
+            counted(count.cast_unsigned(), "row")
+        );
         run.warnings.add_many(Kind::DdbOrphanItems, count.cast_unsigned(), [sample]);
     }
     Ok(())

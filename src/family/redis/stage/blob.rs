@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 use super::RedisStage;
-use super::value::{Stored, Value, malformed, push_entry};
+use super::value::{Stored, Value, push_entry};
 use crate::family::redis::blob::{Element, parse_id};
 use crate::family::redis::rows::{Malformed, Type};
 use crate::family::wire::Span;
@@ -59,7 +59,7 @@ fn check(element: Element, value: &Value<'_, '_, '_>) -> Result<(), RowError> {
     match element {
         Element::Field { name, .. } | Element::Member(name) | Element::Scored { member: name, .. } => {
             if name.length > MAX_KEY_BYTES {
-                return Err(malformed(Malformed::NameLength(name.length)));
+                return Err(RowError::malformed(Malformed::NameLength(name.length)));
             }
         }
         Element::Entry { id, .. } => {
@@ -71,7 +71,7 @@ fn check(element: Element, value: &Value<'_, '_, '_>) -> Result<(), RowError> {
 
 fn entry_id(text: Span, value: &Value<'_, '_, '_>) -> Result<(u64, u64), RowError> {
     let id = if text.length > MAX_KEY_BYTES { None } else { parse_id(&value.bytes(text)?) };
-    id.ok_or_else(|| malformed(Malformed::EntryId))
+    id.ok_or_else(|| RowError::malformed(Malformed::EntryId))
 }
 
 fn insert(

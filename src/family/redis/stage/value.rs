@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek};
 
 use crate::family::redis::blob::{self, BlobError, Element};
 use crate::family::redis::entry::{self, EntryError};
-use crate::family::redis::rows::{Malformed, Type};
+use crate::family::redis::rows::Type;
 use crate::family::wire::{Span, Wire};
 use crate::family::{Context, RowError};
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
@@ -68,7 +68,7 @@ impl<'a, 'v, 'c> Value<'a, 'v, 'c> {
             }
         };
         result.map_err(|error| match error {
-            BlobError::Malformed(rule) => malformed(rule),
+            BlobError::Malformed(rule) => RowError::malformed(rule),
             BlobError::Io(error) => RowError::Staging(StagingError::LargeValue(error)),
             BlobError::Visitor(error) => error,
         })
@@ -133,13 +133,9 @@ pub(super) fn push_entry<'j>(message: &[u8], json: &'j mut Vec<u8>) -> Result<Ce
     Ok(Cell::text_or_blob(json))
 }
 
-pub(super) fn malformed(rule: Malformed) -> RowError {
-    RowError::Malformed(Box::new(rule))
-}
-
 fn entry_error(error: EntryError) -> RowError {
     match error {
-        EntryError::Malformed(rule) => malformed(rule),
+        EntryError::Malformed(rule) => RowError::malformed(rule),
         EntryError::Io(error) => RowError::Staging(StagingError::LargeValue(error)),
     }
 }
