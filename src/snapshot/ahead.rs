@@ -11,10 +11,14 @@ use std::thread::Builder;
 use super::batch::Batch;
 use super::encryption::Keyring;
 use super::error::Fault;
+use super::limits::BATCH_BYTES;
 use super::row::Watch;
 
 /// Batches on their way to the thread and back: a few, so that neither waits for the other at every one.
 const BATCHES: usize = 3;
+
+/// More than what so many batches hold, in bytes, unless there is a giant key in one.
+const MANY_BYTES: usize = 2 * BATCHES * BATCH_BYTES;
 
 /// Pieces of long values on their way to the thread.
 const PIECES: usize = 8;
@@ -55,6 +59,8 @@ pub(super) struct Ahead {
     out: usize,
     back: VecDeque<(Batch, Option<Unopened>)>,
     spare: Vec<Batch>,
+    /// What all of them hold, in bytes.
+    bytes: usize,
     /// Pieces that there are, and those that are free.
     pieces: usize,
     free: Vec<Vec<u8>>,
@@ -75,6 +81,7 @@ impl Ahead {
             out: 0,
             back: VecDeque::new(),
             spare: Vec::new(),
+            bytes: 0,
             pieces: 0,
             free: Vec::new(),
             watched: Watched::Nothing,
@@ -112,12 +119,27 @@ impl Ahead {
         Ok(self.next(batch))
     }
 
+    /// Leaves in place of a batch the first of those before it if they hold so much that none should follow for now.
+    ///
+    /// # Errors
+    /// There is no thread.
+    pub fn relieve(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
+        if self.bytes <= MANY_BYTES {
+            return Ok(false);
+        }
+        while self.back.is_empty() {
+            self.receive()?;
+        }
+        Ok(self.next(batch))
+    }
+
     /// Takes the last batch and waits until everything is opened; [`Self::next`] then gives what is left.
     ///
     /// # Errors
     /// There is no thread.
     pub fn finish(&mut self, batch: &mut Batch) -> Result<(), Fault> {
         if self.is_done_with(batch) {
+            self.bytes += batch.bytes();
             self.back.push_back((std::mem::take(batch), None));
             return Ok(());
         }
@@ -132,6 +154,7 @@ impl Ahead {
     /// open; false if there is none.
     pub fn next(&mut self, batch: &mut Batch) -> bool {
         let Some((opened, fault)) = self.back.pop_front() else { return false };
+        self.bytes -= opened.bytes();
         let mut spare = std::mem::replace(batch, opened);
         spare.clear();
         self.spare.push(spare);
@@ -205,9 +228,9 @@ impl Ahead {
     }
 
     fn send_batch(&mut self, batch: Batch) -> Result<(), Fault> {
-        let seen_here = self.seen_here.take();
+        let (seen_here, bytes) = (self.seen_here.take(), batch.bytes());
         self.send(Work::Batch(batch, seen_here))?;
-        (self.out, self.has_watched) = (self.out + 1, false);
+        (self.out, self.bytes, self.has_watched) = (self.out + 1, self.bytes + bytes, false);
         Ok(())
     }
 

@@ -316,6 +316,11 @@ impl Batch {
         self.sealed.push(SealedSpan { start, key, value, sealed, offset });
     }
 
+    /// How many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Is there anything to open?
     pub(super) fn has_sealed(&self) -> bool {
         !self.sealed.is_empty()

@@ -304,17 +304,7 @@ impl Reader {
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
         batch.clear();
         while self.last.is_none() && self.closing.is_none() && !self.failed {
-            let filled = self.fill_empty(batch);
-            if filled.is_err() || self.facts.unopened.is_some() || self.ahead.has_fault() {
-                batch.forget_rows();
-            }
-            let handed_on = if filled.is_err() || self.closing.is_some() {
-                self.last = Some(filled.map(|()| self.closing.take()));
-                self.ahead.finish(batch).map(|()| false)
-            } else {
-                self.ahead.exchange(batch)
-            };
-            match handed_on {
+            match self.fill_ahead(batch) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
                 Err(fault) => {
@@ -340,6 +330,24 @@ impl Reader {
                 Ok(false)
             }
         }
+    }
+
+    /// Fills a batch and exchanges it for one in which everything is opened; false if there is none yet.
+    fn fill_ahead(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
+        if self.ahead.relieve(batch)? {
+            return Ok(true);
+        }
+        let filled = self.fill_empty(batch);
+        // A resumed reader passes over some of the file again.
+        batch.offset = self.position().max(self.checkpointed);
+        if filled.is_err() || self.facts.unopened.is_some() || self.ahead.has_fault() {
+            batch.forget_rows();
+        }
+        if filled.is_err() || self.closing.is_some() {
+            self.last = Some(filled.map(|()| self.closing.take()));
+            return self.ahead.finish(batch).map(|()| false);
+        }
+        self.ahead.exchange(batch)
     }
 
     /// The error for a damaged row, with what is wrong with the footer if that is how the file ended.
@@ -407,8 +415,6 @@ impl Reader {
                 }
             }
         }
-        // A resumed reader passes over some of the file again.
-        batch.offset = self.position().max(self.checkpointed);
         if self.is_checkpoint_due() && self.facts.unopened.is_none() {
             batch.checkpoint = self.checkpoint().map(Box::new);
         }
