@@ -3,6 +3,7 @@
 
 use super::batch::{Batch, Large, Place, Shape, Stand};
 use super::error::{Corruption, SnapshotError, Unsupported, readable};
+use super::facts::Facts;
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{
@@ -10,8 +11,8 @@ use super::limits::{
 };
 use super::namespace::{Class, is_node_local};
 use super::pebble::within;
-use super::reader::{Facts, LargePayload, Step};
 use super::row::{PendingRow, Streams};
+use super::step::{LargePayload, Step};
 use super::versions::{ReadAt, Verdict};
 
 const VERSION: u32 = 1;

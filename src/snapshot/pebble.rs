@@ -4,11 +4,12 @@
 use super::batch::Batch;
 use super::checkpoint::Checkpoint;
 use super::error::SnapshotError;
+use super::facts::Facts;
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
-use super::reader::{Facts, LargePayload, Step};
 use super::row::{Framed, Judge, Judged, VERSION_HEADER_BYTES, shown_bytes};
+use super::step::{LargePayload, Step};
 use super::versions::ReadAt;
 
 /// Reads `last_commit_ts`, which precedes the rows.

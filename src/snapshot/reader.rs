@@ -12,7 +12,8 @@ use super::batch::{Batch, Large, Place, RowCounts};
 use super::checkpoint::Checkpoint;
 use super::encryption::{Keyring, Opener, RowStates, UnlistedKeyIds};
 use super::error::{Corruption, Fault, SnapshotError};
-use super::header::{BodyFormat, Header, read_body_magic, read_header};
+use super::facts::{Closing, Facts, Opening};
+use super::header::{BodyFormat, read_body_magic, read_header};
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{BATCH_BYTES, BATCH_READ_BYTES, CHECKPOINT_BYTES};
@@ -20,87 +21,9 @@ use super::mvcc;
 use super::operational::OperationalFacts;
 use super::pebble;
 use super::row::Streams;
-use super::sst::{Bundle, SstCorruption, TableCheckpoint, Tables};
+use super::sst::{Bundle, SstCorruption, TableCheckpoint};
+use super::step::{LargePayload, Step};
 use super::versions::ReadAt;
-
-/// What the beginning of a file says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opening {
-    /// The HLC header, if there is one.
-    pub header: Option<Header>,
-    /// The format of the body.
-    pub body: BodyFormat,
-    /// Commit timestamp of the newest write; 0 in an empty state.
-    pub last_commit_ts: Hlc,
-}
-
-/// What is known of a file after its last byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closing {
-    /// Rows read, by class and verdict.
-    pub counts: RowCounts,
-    /// Versioned rows by the state of their value.
-    pub states: RowStates,
-    /// Key ids that writers have used and the sidecar lacks; none without a sidecar.
-    pub unlisted: UnlistedKeyIds,
-    /// Raw keys longer than the node's own restore accepts.
-    pub oversize_keys: u64,
-    /// Oldest timestamp at which the file can be read; 0 if it does not say.
-    pub min_retained_ts: Hlc,
-    /// Raft index applied last, if the file says so.
-    pub applied_index: Option<u64>,
-    /// The CRC-32C footer, verified; `None` if the file carries none.
-    pub crc32c: Option<u32>,
-    /// Length of the file in bytes.
-    pub bytes: u64,
-    /// Of an SST bundle: what it is made of.
-    pub tables: Option<Tables>,
-}
-
-/// Counters and facts that the bodies add to while they read.
-pub(super) struct Facts {
-    pub counts: RowCounts,
-    pub states: RowStates,
-    pub unlisted: UnlistedKeyIds,
-    pub oversize_keys: u64,
-    pub operational: OperationalFacts,
-    pub opener: Opener,
-    /// Offset and fault of the first encrypted row that is seen to be damaged before it is opened. The file is then read
-    /// to its end to say of its footer, too, but nothing is handed on any more.
-    pub unopened: Option<(u64, Fault)>,
-    /// Can the file be read again at an offset? Large payloads are then left where they are.
-    pub rereadable: bool,
-    /// Are versions of keys passed over?
-    pub passes_over_versions: bool,
-    numbers: u64,
-}
-
-impl Facts {
-    pub fn next_number(&mut self) -> u64 {
-        self.numbers += 1;
-        self.numbers
-    }
-}
-
-/// What a body did in one step.
-pub(super) enum Step {
-    /// It moved past a row or a version.
-    Row,
-    /// It stands at the first byte of a payload that has to stream past.
-    Large(LargePayload),
-    /// It stands where the footer begins, or at the end.
-    End,
-}
-
-/// A large payload that streams past.
-pub(super) struct LargePayload {
-    pub number: u64,
-    pub remaining: u64,
-    /// What ends too early if the payload does, and the offset at which that begins.
-    pub part_of: (&'static str, u64),
-    /// What is done with it. The row that belongs to it follows its last byte, unless the body hands that on later.
-    pub streams: Box<Streams>,
-}
 
 enum Body {
     Pebble(pebble::Rows),
@@ -362,8 +285,6 @@ impl Reader {
     }
 
     fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
-        // Of a batch that an error cuts short, too: what is encrypted in it is still opened.
-        batch.offset = self.position().max(self.checkpointed);
         self.check_history()?;
         let stop = self.work() + BATCH_READ_BYTES;
         while !batch.is_full() && self.work() < stop {

@@ -9,10 +9,10 @@ use super::encryption::{
     VALUE_HEADER_BYTES,
 };
 use super::error::{Corruption, Fault, Unsupported, readable};
+use super::facts::Facts;
 use super::limits::{INLINE_PAYLOAD_BYTES, LARGE_HEAD_BYTES, RESTORABLE_KEY_BYTES};
 use super::namespace::{Class, is_node_local};
 use super::operational::Operational;
-use super::reader::Facts;
 use super::versions::{ReadAt, TIMESTAMP_BYTES, Verdict, Versions};
 
 /// Flag byte and `expire_at` before every payload.
