@@ -26,6 +26,7 @@ value encrypted (testkit/src/bin/encrypt.rs).
 DIR should be memory-backed and have room for a few times the largest snapshot. Python's standard library is enough.
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import platform
@@ -435,7 +436,8 @@ def main():
             results.append(measure(scenario, rows, arguments.dir, arguments.runs, results is measured, peer))
         loads.append(os.getloadavg()[0])
     # Only if nothing else lies in it.
-    arguments.dir.rmdir()
+    with contextlib.suppress(OSError):
+        arguments.dir.rmdir()
 
     if arguments.resume:
         section, text = "resume", resume_table(resumed)
