@@ -4,13 +4,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::Builder;
 
 use super::batch::Batch;
 use super::encryption::Keyring;
-use super::error::Fault;
+use super::error::{Fault, SnapshotError};
+use super::input::Input;
 use super::limits::BATCH_BYTES;
 use super::row::Watch;
 
@@ -31,7 +33,8 @@ enum Work {
     Batch(Batch, Option<Unopened>),
     /// A long value begins; its pieces follow, and its end.
     Watch(Box<Watch>),
-    Piece(Vec<u8>),
+    /// A stretch of the bytes.
+    Piece(Vec<u8>, Range<usize>),
     EndOfWatch,
 }
 
@@ -187,26 +190,49 @@ impl Ahead {
     /// There is no thread.
     pub fn show(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match &mut self.watched {
-            Watched::Nothing => return Ok(()),
+            Watched::Nothing => Ok(()),
             Watched::Here(watch) => {
                 watch.opening.look(bytes);
-                return Ok(());
+                Ok(())
             }
-            Watched::There => {}
+            Watched::There => {
+                let mut piece = self.free_piece()?;
+                if piece.len() < bytes.len() {
+                    piece.resize(bytes.len(), 0);
+                }
+                piece[..bytes.len()].copy_from_slice(bytes);
+                self.send(Work::Piece(piece, 0..bytes.len()))
+            }
         }
-        let mut piece = loop {
+    }
+
+    /// Shows as many bytes, of those that `input` has at hand, and moves past them.
+    ///
+    /// # Errors
+    /// There is no thread; the input fails.
+    pub fn show_next(&mut self, input: &mut Input, bytes: usize) -> Result<(), SnapshotError> {
+        if matches!(self.watched, Watched::There) && input.ends_after(bytes) {
+            let mut piece = self.free_piece().map_err(|fault| input.fault(0, fault))?;
+            let stretch = input.hand_over(&mut piece);
+            return self.send(Work::Piece(piece, stretch)).map_err(|fault| input.fault(0, fault));
+        }
+        let shown = self.show(&input.peek(bytes)?[..bytes]);
+        shown.map_err(|fault| input.fault(0, fault))?;
+        input.consume(bytes);
+        Ok(())
+    }
+
+    fn free_piece(&mut self) -> Result<Vec<u8>, Fault> {
+        loop {
             if let Some(piece) = self.free.pop() {
-                break piece;
+                return Ok(piece);
             }
             if self.pieces < PIECES {
                 self.pieces += 1;
-                break Vec::new();
+                return Ok(Vec::new());
             }
             self.receive()?;
-        };
-        piece.clear();
-        piece.extend_from_slice(bytes);
-        self.send(Work::Piece(piece))
+        }
     }
 
     /// The long value that is under way, if one is, has come to its end.
@@ -291,9 +317,9 @@ fn open_all(keys: Option<&Keyring>, todo: &Receiver<Work>, finished: &Sender<Don
                 fault = earlier(fault, watch.take().and_then(|watch| watch.finish().err()));
                 continue;
             }
-            Work::Piece(bytes) => {
+            Work::Piece(bytes, stretch) => {
                 if let Some(watch) = &mut watch {
-                    watch.opening.look(&bytes);
+                    watch.opening.look(&bytes[stretch]);
                 }
                 Done::Piece(bytes)
             }

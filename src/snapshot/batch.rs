@@ -2,7 +2,8 @@
 //! somebody else works on them. Knows neither where they came from nor what they mean.
 
 use super::checkpoint::Checkpoint;
-use super::encryption::{Envelope, Keyring, Opening, Sealed};
+use super::encryption::sealed::{self, Sealed};
+use super::encryption::{ASSOCIATED_BYTES, Envelope, Keyring, Opening};
 use super::error::{Fault, readable};
 use super::limits::{BATCH_BYTES, BATCH_ROWS};
 use super::namespace::Class;
@@ -190,12 +191,13 @@ struct Span {
     stand: Stand,
 }
 
-/// A raw key and a value in the buffer, of which the payload is still encrypted; of a row or of another version.
+/// A version in the buffer whose payload is still encrypted, as [`Sealed::lay_out`] has it: of a row, or of a version that is
+/// there to be opened and for nothing else.
 struct SealedSpan {
     start: u32,
+    end: u32,
     key: u32,
-    value: u32,
-    sealed: Sealed,
+    envelope: Envelope,
     offset: u64,
 }
 
@@ -297,23 +299,25 @@ impl Batch {
         self.rows.push(Span { class, shape, start, key, value, large, stand });
     }
 
-    /// Notes that the payload of a version is still encrypted. If it `is_row`, it was the last to be copied; otherwise it is
-    /// copied to be opened, and for nothing else.
-    pub(super) fn seal(
+    /// Copies a version whose payload is still encrypted: a row if it is of a class, otherwise only to be opened.
+    #[inline]
+    pub(super) fn push_sealed(
         &mut self,
+        class: Option<Class>,
         raw_key: &[u8],
-        raw_value: &[u8],
-        sealed: Sealed,
-        offset: u64,
-        is_row: bool,
+        sealed: &Sealed<'_>,
+        shape: Shape,
+        stand: Stand,
     ) {
-        if !is_row {
-            self.bytes.extend_from_slice(raw_key);
-            self.bytes.extend_from_slice(raw_value);
+        let start = self.bytes.len();
+        sealed.lay_out(raw_key, &mut self.bytes);
+        let key = raw_key.len() as u32;
+        if let Some(class) = class {
+            let (start, value) = ((start + ASSOCIATED_BYTES) as u32, sealed.clear_bytes() as u32);
+            self.rows.push(Span { class, shape, start, key, value, large: None, stand });
         }
-        let start = (self.bytes.len() - raw_key.len() - raw_value.len()) as u32;
-        let (key, value) = (raw_key.len() as u32, raw_value.len() as u32);
-        self.sealed.push(SealedSpan { start, key, value, sealed, offset });
+        let (start, end) = (start as u32, self.bytes.len() as u32);
+        self.sealed.push(SealedSpan { start, end, key, envelope: sealed.envelope, offset: stand.offset });
     }
 
     /// How many bytes it holds.
@@ -331,12 +335,12 @@ impl Batch {
     /// # Errors
     /// The first one that does not open: the offset of its row, and why.
     pub(super) fn open(&mut self, keys: &Keyring) -> Result<(), (u64, Fault)> {
-        for SealedSpan { start, key, value, sealed, offset } in self.sealed.drain(..) {
-            let (raw_key, rest) = self.bytes[start as usize..].split_at_mut(key as usize);
-            sealed.open(keys, raw_key, &mut rest[..value as usize]).map_err(|what| {
-                let (user_key, commit_ts) = split_raw_key(raw_key);
-                (offset, Fault::Encrypted { key: readable(user_key), commit_ts, what })
-            })?;
+        for SealedSpan { start, end, key, envelope, offset } in self.sealed.drain(..) {
+            let laid_out = &mut self.bytes[start as usize..end as usize];
+            if let Err(what) = sealed::open(keys, &envelope, key as usize, laid_out) {
+                let (user_key, commit_ts) = split_raw_key(&laid_out[ASSOCIATED_BYTES..][..key as usize]);
+                return Err((offset, Fault::Encrypted { key: readable(user_key), commit_ts, what }));
+            }
         }
         Ok(())
     }

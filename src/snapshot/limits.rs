@@ -30,6 +30,10 @@ pub const MAX_SIDECAR_BYTES: u64 = 1 << 20;
 /// Payloads longer than this, in bytes, are handed on by reference instead of being copied.
 pub const INLINE_PAYLOAD_BYTES: usize = 32 << 10;
 
+/// Encrypted values up to this length, in bytes, are held until their tag has come: a chunk of an S3 object, and most
+/// others.
+pub const HELD_VALUE_BYTES: u64 = 2 << 20;
+
 /// How many bytes of a payload handed on by reference come with it, so that envelopes and magics can be read
 /// without going back to the file.
 pub const LARGE_HEAD_BYTES: usize = 64;

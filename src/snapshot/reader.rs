@@ -393,9 +393,9 @@ impl Reader {
 
     /// Lets the next bytes of a payload pass, into the batch if they are wanted there.
     fn piece(&mut self, large: &mut LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
-        let shown = match &mut self.body {
-            Body::Sst(bundle) => bundle.piece(&self.input, large.remaining)?,
-            _ => self.input.peek(1)?,
+        let (shown, in_table) = match &mut self.body {
+            Body::Sst(bundle) => (bundle.piece(&self.input, large.remaining)?, true),
+            _ => (self.input.peek(1)?, false),
         };
         let bytes = (shown.len() as u64).min(large.remaining).min(BATCH_BYTES as u64) as usize;
         if bytes == 0 {
@@ -405,11 +405,13 @@ impl Reader {
         if large.streams.in_pieces {
             let opening = large.streams.watch.as_mut().map(|watch| &mut *watch.opening);
             batch.set_piece(large.number, &shown[..bytes], opening);
-        } else {
+            if !in_table {
+                self.input.consume(bytes);
+            }
+        } else if in_table {
             self.ahead.show(&shown[..bytes]).map_err(|fault| self.input.fault(0, fault))?;
-        }
-        if !matches!(self.body, Body::Sst(_)) {
-            self.input.consume(bytes);
+        } else {
+            self.ahead.show_next(&mut self.input, bytes)?;
         }
         large.remaining -= bytes as u64;
         Ok(())

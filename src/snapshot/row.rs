@@ -5,8 +5,7 @@
 use super::batch::{Batch, Large, Place, Shape, Stand};
 use super::checkpoint::Checkpoint;
 use super::encryption::{
-    BegunValue, ENCRYPTED, ENVELOPE_BYTES, OVERHEAD_BYTES, OpenError, Opener, Opening, Sealed,
-    VALUE_HEADER_BYTES,
+    BegunValue, ENCRYPTED, ENVELOPE_BYTES, OVERHEAD_BYTES, OpenError, Opener, Opening, VALUE_HEADER_BYTES,
 };
 use super::error::{Corruption, Fault, Unsupported, readable};
 use super::facts::Facts;
@@ -175,16 +174,36 @@ impl Judge {
         let is_wanted = verdict == Verdict::Visible || !tombstone && is_node_local(user_key);
         let is_encrypted = flags & ENCRYPTED != 0;
         let payload_at = value_at.map(|at| at + VERSION_HEADER_BYTES as u64);
-        // Most rows need no more: clear ones, without keys of which an encrypted value could have been made clear.
-        if !is_encrypted && facts.opener.keys().is_none() {
-            if !is_wanted {
-                facts.states.add(None, tombstone);
-                return Ok(Judged::Done);
+        let unopened = |facts: &mut Facts, what: OpenError| {
+            let no_keys = matches!(what, OpenError::NoKeys(_));
+            let fault = Fault::Encrypted { key: readable(user_key), commit_ts, what };
+            // Anything else can come of a damaged byte, about which the footer knows more.
+            if no_keys {
+                return Err(fault);
             }
-            if payload_bytes <= INLINE_PAYLOAD_BYTES as u64 {
-                facts.states.add(None, tombstone);
+            facts.unopened.get_or_insert((offset, fault));
+            Ok(Judged::Done)
+        };
+        // Most rows are short, and need no more than this.
+        if !is_encrypted && payload_bytes <= INLINE_PAYLOAD_BYTES as u64 {
+            if let Err(what) = facts.opener.check_clear(raw_key, value) {
+                return unopened(facts, what);
+            }
+            facts.states.add(None, tombstone);
+            if is_wanted {
                 batch.push(class, raw_key, value, SHAPE, None, Stand { offset, commit_ts, payload_at });
-                return Ok(Judged::Done);
+            }
+            return Ok(Judged::Done);
+        }
+        if is_encrypted && payload_bytes <= (OVERHEAD_BYTES + INLINE_PAYLOAD_BYTES) as u64 {
+            match facts.opener.postpone(value) {
+                Err(what) => return unopened(facts, what),
+                Ok(sealed) => {
+                    facts.states.add(Some(sealed.envelope.key_id), tombstone);
+                    let stand = Stand { offset, commit_ts, payload_at: None };
+                    batch.push_sealed(is_wanted.then_some(class), raw_key, &sealed, SHAPE, stand);
+                    return Ok(Judged::Done);
+                }
             }
         }
         let opened = if is_encrypted {
@@ -192,46 +211,33 @@ impl Judge {
         } else {
             look(&mut facts.opener, raw_key, value, payload_bytes, value_at)
         };
-        let Value { value, length, key_id, place, opening, sealed } = match opened {
+        let Value { head, length, key_id, place, opening } = match opened {
             Ok(opened) => opened,
-            Err(what) => {
-                let no_keys = matches!(what, OpenError::NoKeys(_));
-                let fault = Fault::Encrypted { key: readable(user_key), commit_ts, what };
-                // Anything else can come of a damaged byte, about which the footer knows more.
-                if no_keys {
-                    return Err(fault);
-                }
-                facts.unopened.get_or_insert((offset, fault));
-                return Ok(Judged::Done);
-            }
+            Err(what) => return unopened(facts, what),
         };
         facts.states.add(key_id, tombstone);
-        let is_large = length > INLINE_PAYLOAD_BYTES as u64;
         let stand = Stand { offset, commit_ts, payload_at: payload_at.filter(|_| !is_encrypted) };
-        let in_pieces = is_wanted && is_large && place.is_none();
+        let in_pieces = is_wanted && place.is_none();
         if opening.is_some() || in_pieces {
             let row = is_wanted.then(|| {
-                let (raw_key, raw_value) = (raw_key.to_vec(), value.to_vec());
+                let (raw_key, raw_value) = (raw_key.to_vec(), head.to_vec());
                 PendingRow { class, raw_key, raw_value, shape: SHAPE, stand, place }
             });
             let watch = opening.map(|opening| Watch { opening, offset, key: readable(user_key), commit_ts });
             return Ok(Judged::Streams(Box::new(Streams { row, in_pieces, length, watch })));
         }
         if is_wanted {
-            let large = place.filter(|_| is_large).map(|place| Large { place, length });
-            batch.push(class, raw_key, value, SHAPE, large, stand);
-        }
-        if let Some(sealed) = sealed {
-            batch.seal(raw_key, value, sealed, offset, is_wanted);
+            let large = place.map(|place| Large { place, length });
+            batch.push(class, raw_key, head, SHAPE, large, stand);
         }
         Ok(Judged::Done)
     }
 }
 
-/// A value as it stands in clear, or will once its payload has streamed past.
+/// A large value as it stands in clear, or will once its payload has streamed past.
 struct Value<'a> {
-    /// Version header and payload, cut after the head if the payload is large.
-    value: &'a [u8],
+    /// Version header and the first bytes of the payload.
+    head: &'a [u8],
     /// Length of the payload in bytes.
     length: u64,
     /// Under which key it was encrypted.
@@ -240,8 +246,6 @@ struct Value<'a> {
     place: Option<Place>,
     /// Has to see the payload.
     opening: Option<Box<Opening>>,
-    /// Opens the payload, which is still encrypted.
-    sealed: Option<Sealed>,
 }
 
 /// Begins to open an encrypted value.
@@ -252,22 +256,15 @@ fn open<'a>(
     payload_bytes: u64,
     value_at: Option<u64>,
 ) -> Result<Value<'a>, OpenError> {
-    if payload_bytes <= (OVERHEAD_BYTES + INLINE_PAYLOAD_BYTES) as u64 {
-        let (sealed, value) = opener.postpone(value)?;
-        let length = (value.len() - VERSION_HEADER_BYTES) as u64;
-        let key_id = Some(sealed.key_id());
-        return Ok(Value { value, length, key_id, place: None, opening: None, sealed: Some(sealed) });
-    }
     let BegunValue { opening, envelope, clear_head, clear_bytes } =
         opener.begin(raw_key, value, payload_bytes)?;
     let place = value_at
         .map(|at| Place::Sealed { offset: at + (VERSION_HEADER_BYTES + ENVELOPE_BYTES) as u64, envelope });
     let key_id = Some(envelope.key_id);
-    Ok(Value { value: clear_head, length: clear_bytes, key_id, place, opening: Some(opening), sealed: None })
+    Ok(Value { head: clear_head, length: clear_bytes, key_id, place, opening: Some(opening) })
 }
 
 /// Looks whether a clear value is one.
-#[inline]
 fn look<'a>(
     opener: &mut Opener,
     raw_key: &[u8],
@@ -275,8 +272,7 @@ fn look<'a>(
     payload_bytes: u64,
     value_at: Option<u64>,
 ) -> Result<Value<'a>, OpenError> {
-    let is_large = payload_bytes > INLINE_PAYLOAD_BYTES as u64;
-    let head = if is_large { VERSION_HEADER_BYTES + LARGE_HEAD_BYTES } else { value.len() };
+    // A body may have shown more than the head.
     let opening = if value.len() as u64 == VERSION_HEADER_BYTES as u64 + payload_bytes {
         opener.check_clear(raw_key, value)?;
         None
@@ -284,6 +280,6 @@ fn look<'a>(
         opener.watch_clear(raw_key, value, payload_bytes)
     };
     let place = value_at.map(|at| Place::File { offset: at + VERSION_HEADER_BYTES as u64 });
-    let value = value.get(..head).unwrap_or(value);
-    Ok(Value { value, length: payload_bytes, key_id: None, place, opening, sealed: None })
+    let head = value.get(..VERSION_HEADER_BYTES + LARGE_HEAD_BYTES).unwrap_or(value);
+    Ok(Value { head, length: payload_bytes, key_id: None, place, opening })
 }

@@ -122,7 +122,7 @@ impl<'c> Envelopes<'c> {
     fn authenticate(&self, stored: &Stored<'_>, file: &File, start: u64) -> Result<(), StagingError> {
         let Stored { envelope, data, length, .. } = stored;
         let mut authenticator = self
-            .find(envelope.key_id, |key| key.authenticator(&envelope.nonce, data))
+            .find(envelope.key_id, |key| key.authenticator(&envelope.nonce, data, *length))
             .map_err(|what| stored.error(what))?;
         let mut piece = vec![0; PIECE_BYTES];
         let mut at = 0;

@@ -15,6 +15,9 @@ pub const ENVELOPE_BYTES: usize = PREFIX_BYTES + NONCE_BYTES;
 /// By how many bytes an encrypted payload is longer than its value.
 pub const OVERHEAD_BYTES: usize = ENVELOPE_BYTES + TAG_BYTES;
 
+/// Bytes of the associated data before the raw key: version, flags, key id, and the value header as stored.
+pub const ASSOCIATED_BYTES: usize = PREFIX_BYTES + VALUE_HEADER_BYTES;
+
 /// Version, flags and key id, which the tag covers.
 const PREFIX_BYTES: usize = 6;
 const VERSION: u8 = 1;
@@ -65,7 +68,7 @@ impl Envelope {
         value_header: &[u8; VALUE_HEADER_BYTES],
         raw_key: &'k [u8],
     ) -> AssociatedData<'k> {
-        let mut fixed = [0; PREFIX_BYTES + VALUE_HEADER_BYTES];
+        let mut fixed = [0; ASSOCIATED_BYTES];
         let (prefix, header) = fixed.split_at_mut(PREFIX_BYTES);
         prefix[0] = VERSION;
         prefix[2..].copy_from_slice(&self.key_id.to_be_bytes());
@@ -77,7 +80,7 @@ impl Envelope {
 /// What a tag covers beside the ciphertext; the key can be long, so it is not copied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AssociatedData<'k> {
-    fixed: [u8; PREFIX_BYTES + VALUE_HEADER_BYTES],
+    fixed: [u8; ASSOCIATED_BYTES],
     raw_key: &'k [u8],
 }
 

@@ -6,11 +6,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use zeroize::Zeroizing;
 
 use super::envelope::{NONCE_BYTES, TAG_BYTES};
+use super::gcm::Gcm;
 
 /// Bytes of every key: AES-256.
 pub const KEY_BYTES: usize = 32;
@@ -76,15 +75,11 @@ impl Kek {
 
     /// The data key in these bytes; `None` if they do not open under this key.
     pub fn unwrap(&self, wrapped: &[u8; WRAPPED_BYTES]) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-        let (&nonce, rest) = wrapped.split_first_chunk::<NONCE_BYTES>()?;
+        let (nonce, rest) = wrapped.split_first_chunk::<NONCE_BYTES>()?;
         let (&ciphertext, tag) = rest.split_first_chunk::<KEY_BYTES>()?;
-        let &tag = tag.first_chunk::<TAG_BYTES>()?;
+        let tag = tag.first_chunk::<TAG_BYTES>()?;
         let mut key = Zeroizing::new(ciphertext);
-        let cipher = Aes256Gcm::new(self.0.as_slice().try_into().ok()?);
-        cipher
-            .decrypt_inout_detached(&Nonce::from(nonce), &[], key.as_mut_slice().into(), &Tag::from(tag))
-            .ok()?;
-        Some(key)
+        Gcm::new(&self.0).open(nonce, &[], key.as_mut_slice(), tag).then_some(key)
     }
 }
 

@@ -1,17 +1,19 @@
-//! Opening the values of rows as a body comes to them: short ones are taken out of their envelopes, to be opened before
-//! their batch leaves; long ones are opened while they stream past (`docs/format/encryption.md` section 6). Leaves to the
-//! bodies what to do with a row, and to `ahead` on which thread it is opened.
+//! Opening the values of rows as a body comes to them: long ones are opened while they stream past, short ones taken out
+//! of their envelopes, to be opened before their batch leaves (`docs/format/encryption.md` section 6). Leaves short
+//! ones to `sealed`, what to do with a row to the bodies, and to `ahead` on which thread it is opened.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::authenticator::Authenticator;
 use super::data_key::DataKey;
 use super::envelope::{
     AssociatedData, ENCRYPTED, ENVELOPE_BYTES, Envelope, OVERHEAD_BYTES, TAG_BYTES, VALUE_HEADER_BYTES,
 };
 use super::keyring::Keyring;
 use super::open_error::OpenError;
-use super::stream::{Authenticator, KeyStream};
+use super::sealed::Sealed;
+use super::stream::KeyStream;
 use crate::snapshot::limits::LARGE_HEAD_BYTES;
 
 /// Opens values with the keys of a run, in buffers that it uses again.
@@ -45,21 +47,16 @@ impl Opener {
         self.keys.as_deref()
     }
 
-    /// Takes the envelope off a whole value: what it takes to open it, and the value as it would stand in clear, but with
-    /// the payload still encrypted.
+    /// Takes the envelope off a whole value, which is to be opened later.
     ///
     /// # Errors
     /// Why it cannot be opened, as far as its envelope tells.
-    pub fn postpone(&mut self, value: &[u8]) -> Result<(Sealed, &[u8]), OpenError> {
+    #[inline]
+    pub fn postpone<'v>(&self, value: &'v [u8]) -> Result<Sealed<'v>, OpenError> {
         let (header, payload) = split(value)?;
         let envelope = Envelope::read(payload, payload.len() as u64)?;
-        let Self { keys, value } = self;
-        find(keys.as_deref(), envelope.key_id)?;
-        let (ciphertext, &tag) = split_tag(payload).ok_or(OpenError::Short(payload.len() as u64))?;
-        value.clear();
-        value.extend_from_slice(&clear(*header));
-        value.extend_from_slice(ciphertext);
-        Ok((Sealed { envelope, tag }, value))
+        find(self.keys.as_deref(), envelope.key_id)?;
+        Ok(Sealed { envelope, header, ciphertext_and_tag: &payload[ENVELOPE_BYTES..] })
     }
 
     /// Begins to open a value of which only the head is at hand; its payload has `payload_bytes`.
@@ -81,7 +78,7 @@ impl Opener {
         let mut stream = key.key_stream(&envelope.nonce);
         let sealed = payload.get(ENVELOPE_BYTES..).unwrap_or_default();
         value.clear();
-        value.extend_from_slice(&clear(*header));
+        value.extend_from_slice(&in_clear(*header));
         value.extend(sealed.iter().take(LARGE_HEAD_BYTES));
         stream.apply(0, &mut value[VALUE_HEADER_BYTES..]);
         let clear_bytes = opening.left;
@@ -131,8 +128,9 @@ impl Opener {
         let (header, payload) = split(stored)?;
         let Self { keys, value } = self;
         let key = find(keys.as_deref(), envelope.key_id)?;
-        let data = envelope.associated_data(&encrypted(*header), raw_key);
-        let Some((ciphertext, tag)) = split_tag(payload) else { return Ok(()) };
+        let data = envelope.associated_data(&encrypted(*header), raw_key).parts().concat();
+        let sealed = payload.get(ENVELOPE_BYTES..).and_then(<[u8]>::split_last_chunk);
+        let Some((ciphertext, tag)) = sealed else { return Ok(()) };
         value.clear();
         value.extend_from_slice(ciphertext);
         if key.open(&envelope.nonce, &data, value, tag) {
@@ -151,8 +149,8 @@ fn find(keys: Option<&Keyring>, key_id: u32) -> Result<&DataKey, OpenError> {
     keys.ok_or(OpenError::NoKeys(key_id))?.find(key_id)
 }
 
-/// The header of a value in clear.
-fn clear(mut header: [u8; VALUE_HEADER_BYTES]) -> [u8; VALUE_HEADER_BYTES] {
+/// The header that a value would have in clear.
+pub(super) fn in_clear(mut header: [u8; VALUE_HEADER_BYTES]) -> [u8; VALUE_HEADER_BYTES] {
     header[0] &= !ENCRYPTED;
     header
 }
@@ -161,44 +159,6 @@ fn clear(mut header: [u8; VALUE_HEADER_BYTES]) -> [u8; VALUE_HEADER_BYTES] {
 fn encrypted(mut header: [u8; VALUE_HEADER_BYTES]) -> [u8; VALUE_HEADER_BYTES] {
     header[0] = ENCRYPTED;
     header
-}
-
-/// Ciphertext and tag of a whole payload.
-fn split_tag(payload: &[u8]) -> Option<(&[u8], &[u8; TAG_BYTES])> {
-    payload.get(ENVELOPE_BYTES..).and_then(<[u8]>::split_last_chunk)
-}
-
-/// What it takes to open a value that was taken out of its envelope.
-#[derive(Clone, Copy, Debug)]
-pub struct Sealed {
-    envelope: Envelope,
-    tag: [u8; TAG_BYTES],
-}
-
-impl Sealed {
-    /// The key that opens it.
-    pub fn key_id(&self) -> u32 {
-        self.envelope.key_id
-    }
-
-    /// Opens the payload of a value that [`Opener::postpone`] gave, in place.
-    ///
-    /// # Errors
-    /// Why it cannot be opened. Not a byte of it has changed.
-    pub fn open(&self, keys: &Keyring, raw_key: &[u8], value: &mut [u8]) -> Result<(), OpenError> {
-        let Self { envelope, tag } = self;
-        let Some((&mut mut header, payload)) = value.split_first_chunk_mut::<VALUE_HEADER_BYTES>() else {
-            return Err(OpenError::Short(0));
-        };
-        // As stored: whatever else the flag byte says, the tag covers it.
-        header[0] |= ENCRYPTED;
-        let data = envelope.associated_data(&header, raw_key);
-        if keys.find(envelope.key_id)?.open(&envelope.nonce, &data, payload, tag) {
-            Ok(())
-        } else {
-            Err(OpenError::Tampered(envelope.key_id))
-        }
-    }
 }
 
 /// A payload that streams past, from the first byte of its envelope to the last of its tag.
@@ -217,12 +177,13 @@ pub struct Opening {
 
 impl Opening {
     fn new(key: &DataKey, envelope: &Envelope, data: &AssociatedData<'_>, payload_bytes: u64) -> Box<Self> {
+        let left = payload_bytes.saturating_sub(OVERHEAD_BYTES as u64);
         Box::new(Self {
             key_id: envelope.key_id,
-            authenticator: key.authenticator(&envelope.nonce, data),
+            authenticator: key.authenticator(&envelope.nonce, data, left),
             stream: None,
             before: ENVELOPE_BYTES,
-            left: payload_bytes.saturating_sub(OVERHEAD_BYTES as u64),
+            left,
             position: 0,
             tag: [0; TAG_BYTES],
             tag_bytes: 0,
@@ -272,6 +233,8 @@ impl Opening {
 
 #[cfg(test)]
 mod tests {
+    use super::super::envelope::ASSOCIATED_BYTES;
+    use super::super::sealed;
     use super::super::vectors::{self, hex};
     use super::*;
     use proptest::prelude::*;
@@ -283,12 +246,12 @@ mod tests {
     /// Opens a value whole, and once more in pieces of these lengths; both have to say the same.
     fn open(raw_key: &[u8], value: &[u8], cuts: &[usize]) -> Result<Vec<u8>, OpenError> {
         let (mut opener, keys) = (opener(), vectors::keyring());
-        let whole = opener.postpone(value).and_then(|(sealed, clear)| {
-            let mut clear = clear.to_vec();
-            let before = clear.clone();
-            let opened = sealed.open(&keys, raw_key, &mut clear);
-            assert!(opened.is_ok() || clear == before, "unauthenticated bytes came out");
-            opened.map(|()| clear)
+        let whole = opener.postpone(value).and_then(|sealed| {
+            let mut laid_out = Vec::new();
+            sealed.lay_out(raw_key, &mut laid_out);
+            sealed::open(&keys, &sealed.envelope, raw_key.len(), &mut laid_out)?;
+            let value = ASSOCIATED_BYTES + raw_key.len()..laid_out.len() - TAG_BYTES;
+            Ok(laid_out[value].to_vec())
         });
         let (payload, head) = (&value[9..], &value[..value.len().min(9 + 18 + 64)]);
         let streamed = opener.begin(raw_key, head, payload.len() as u64).and_then(|begun| {

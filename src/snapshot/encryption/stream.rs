@@ -1,6 +1,6 @@
-//! Opening values that are too long to be held: AES-256-GCM in the two halves it is made of, composed from the crates
-//! that `aes-gcm` composes. The [`Authenticator`] sees the ciphertext once, in pieces of any length; the [`KeyStream`]
-//! decrypts at any position. `aes-gcm` itself works on a whole value only.
+//! Opening values that are too long to be held: AES-256-GCM in the two halves it is made of, each from a crate for it.
+//! The [`StreamedTag`] sees the ciphertext once, in pieces of any length; the [`KeyStream`] decrypts at any position.
+//! What computes both at once, here `gcm`, works on a whole value only.
 
 use aes::Aes256;
 use aes::cipher::consts::U16;
@@ -36,7 +36,7 @@ fn first_counter(nonce: &[u8; NONCE_BYTES]) -> Block {
 }
 
 /// Computes the tag of a ciphertext that streams past.
-pub struct Authenticator {
+pub(super) struct StreamedTag {
     hash: GHash,
     mask: Block,
     /// The bytes of an unfinished block.
@@ -46,7 +46,7 @@ pub struct Authenticator {
     bytes: u64,
 }
 
-impl Authenticator {
+impl StreamedTag {
     pub(super) fn new(
         blocks: &Aes256,
         hash: &GHash,
@@ -72,14 +72,14 @@ impl Authenticator {
     }
 
     /// Takes the next bytes of the ciphertext.
-    pub fn update(&mut self, ciphertext: &[u8]) {
+    pub(super) fn update(&mut self, ciphertext: &[u8]) {
         self.absorb(ciphertext);
         self.bytes += ciphertext.len() as u64;
     }
 
     /// Is this the tag of what was taken? Compared in constant time.
     #[must_use]
-    pub fn matches(mut self, tag: &[u8; TAG_BYTES]) -> bool {
+    pub(super) fn matches(mut self, tag: &[u8; TAG_BYTES]) -> bool {
         self.pad();
         let mut lengths = Block::default();
         lengths[..8].copy_from_slice(&(8 * self.associated_bytes).to_be_bytes());
@@ -137,8 +137,10 @@ impl KeyStream {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::snapshot::encryption::vectors::seal;
     use crate::snapshot::encryption::{DataKey, Envelope};
+    use aes::cipher::KeyInit;
     use proptest::prelude::*;
 
     proptest! {
@@ -159,15 +161,15 @@ mod tests {
                 all[bit / 8] ^= 1 << (bit % 8);
             }
             let (mut rest, tag) = all.split_last_chunk().unwrap();
-            let key = DataKey::new(&key);
-            let mut authenticator = key.authenticator(&nonce, &data);
+            let blocks = Aes256::new(&key.into());
+            let mut streamed = StreamedTag::new(&blocks, &hash_key(&blocks), &nonce, &data);
             let mut cuts = cuts.iter().cycle();
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
-                authenticator.update(piece);
+                streamed.update(piece);
                 rest = after;
             }
-            prop_assert_eq!(authenticator.matches(tag), bit.is_none());
+            prop_assert_eq!(streamed.matches(tag), bit.is_none());
         }
 
         #[test]
