@@ -8,6 +8,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use ekvsnap::snapshot::encryption::{Keyring, OpenError};
+use ekvsnap::snapshot::limits::HELD_VALUE_BYTES;
 use ekvsnap::snapshot::{Batch, Closing, Hlc, Large, Payload, Place, Reader, SnapshotError};
 use ekvsnap_testkit::container::Footer;
 use ekvsnap_testkit::encryption::{DataKey, FLAG_ENCRYPTED, KeyFiles, Nonces, encrypt, seal};
@@ -190,7 +191,7 @@ fn a_bit_changed_in_a_long_value_its_key_or_its_header_is_noticed_however_it_is_
 fn a_relabelled_value_is_refused_short_or_long_and_data_that_only_look_like_one_are_not() {
     let files = KeyFiles::new();
     let keys = keyring(&files);
-    for length in [0, 5, 32 << 10, (32 << 10) + 1, 300_000] {
+    for length in [0, 5, 32 << 10, (32 << 10) + 1, 300_000, HELD_VALUE_BYTES as usize + 1] {
         let raw_key = Version::put("!redis|str|k", 7, "").raw_key();
         let mut value = seal(&files.keys[0], Nonces::default().take(), &raw_key, &vec![0; 9 + length]);
         for flags in [0, 1] {
@@ -230,10 +231,14 @@ fn every_encrypted_row_is_opened_also_one_that_a_newer_version_replaces() {
     }
 }
 
-/// Rows of many batches, now and then a long one.
+/// Rows of many batches, now and then a long one, and one that is too long to be held.
 fn many() -> (KeyFiles, Vec<Version>) {
     let version = |row: u32| {
-        let length = if row.is_multiple_of(1_000) { 600_000 } else { 60 };
+        let length = match row {
+            6_000 => HELD_VALUE_BYTES as usize + 9,
+            _ if row.is_multiple_of(1_000) => 600_000,
+            _ => 60,
+        };
         Version::put(format!("!redis|str|{row:06}"), 9, vec![b'v'; length])
     };
     (KeyFiles::new(), (1..=12_000).map(version).collect())

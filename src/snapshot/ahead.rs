@@ -29,7 +29,7 @@ const PIECES: usize = 8;
 type Unopened = (u64, Fault);
 
 enum Work {
-    /// With the first long value before its end that was seen elsewhere and does not open.
+    /// With the first value before its end that was opened elsewhere, and does not open.
     Batch(Batch, Option<Unopened>),
     /// A long value begins; its pieces follow, and its end.
     Watch(Box<Watch>),
@@ -70,8 +70,8 @@ pub(super) struct Ahead {
     watched: Watched,
     /// Was there a long value since the last batch?
     has_watched: bool,
-    /// The first one since then that was seen here and does not open.
-    seen_here: Option<Unopened>,
+    /// The first value since then that was opened here, and does not open.
+    unopened_here: Option<Unopened>,
     fault: Option<Unopened>,
 }
 
@@ -89,7 +89,7 @@ impl Ahead {
             free: Vec::new(),
             watched: Watched::Nothing,
             has_watched: false,
-            seen_here: None,
+            unopened_here: None,
             fault: None,
         }
     }
@@ -112,6 +112,12 @@ impl Ahead {
     pub fn exchange(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
         if self.is_done_with(batch) {
             return Ok(true);
+        }
+        self.receive_ready()?;
+        if self.out + 1 >= BATCHES {
+            // The thread has more than enough to do: better to help than to wait.
+            let fault = self.keys.as_deref().and_then(|keys| batch.open(keys).err());
+            self.unopened_here = earlier(self.unopened_here.take(), fault);
         }
         let spare = self.spare.pop().unwrap_or_default();
         self.send_batch(std::mem::replace(batch, spare))?;
@@ -242,7 +248,9 @@ impl Ahead {
     pub fn end_watch(&mut self) -> Result<(), Fault> {
         match std::mem::replace(&mut self.watched, Watched::Nothing) {
             Watched::Nothing => {}
-            Watched::Here(watch) => self.seen_here = earlier(self.seen_here.take(), watch.finish().err()),
+            Watched::Here(watch) => {
+                self.unopened_here = earlier(self.unopened_here.take(), watch.finish().err())
+            }
             Watched::There => self.send(Work::EndOfWatch)?,
         }
         Ok(())
@@ -254,8 +262,8 @@ impl Ahead {
     }
 
     fn send_batch(&mut self, batch: Batch) -> Result<(), Fault> {
-        let (seen_here, bytes) = (self.seen_here.take(), batch.bytes());
-        self.send(Work::Batch(batch, seen_here))?;
+        let (unopened_here, bytes) = (self.unopened_here.take(), batch.bytes());
+        self.send(Work::Batch(batch, unopened_here))?;
         (self.out, self.bytes, self.has_watched) = (self.out + 1, self.bytes + bytes, false);
         Ok(())
     }
@@ -323,8 +331,8 @@ fn open_all(keys: Option<&Keyring>, todo: &Receiver<Work>, finished: &Sender<Don
                 }
                 Done::Piece(bytes)
             }
-            Work::Batch(mut batch, seen_elsewhere) => {
-                fault = earlier(fault, seen_elsewhere);
+            Work::Batch(mut batch, unopened_elsewhere) => {
+                fault = earlier(fault, unopened_elsewhere);
                 fault = earlier(fault, keys.and_then(|keys| batch.open(keys).err()));
                 Done::Batch(batch, fault.take())
             }

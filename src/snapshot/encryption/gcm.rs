@@ -1,4 +1,6 @@
-//! AES-256-GCM on values that are in memory, as aws-lc computes it: the only place that asks it to.
+//! AES-256-GCM on values that are in memory, as aws-lc computes it. Its assembly uses whatever the processor has for AES and
+//! for GHASH: a short value takes half the time that `aes-gcm` takes, one of a mebibyte a quarter. `aes-gcm` seals what
+//! the tests open. aws-lc does not open a value in pieces; that is left to `stream`.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
