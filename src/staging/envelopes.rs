@@ -17,7 +17,8 @@ use rusqlite::{Connection, Row as SqlRow};
 
 use super::StagingError;
 use crate::snapshot::encryption::{
-    AssociatedData, DataKey, ENCRYPTED, EncryptedRow, Envelope, KeyStream, Keyring, OpenError, TAG_BYTES,
+    AssociatedData, DataKey, ENCRYPTED, EncryptedRow, Envelope, Held, KeyStream, Keyring, OpenError,
+    OpenedValue, TAG_BYTES,
 };
 use crate::snapshot::{Class, Hlc, Large, Place, Readable, Row, split_raw_key};
 
@@ -100,26 +101,39 @@ impl<'c> Envelopes<'c> {
         if let Some(Envelope { key_id, nonce }) = known
             && let Ok(stream) = self.find(key_id, |key| key.key_stream(&nonce))
         {
-            return Ok(SealedFile { file, start, stream });
+            return Ok(SealedFile { start, value: Value::Lies(file, Box::new(stream)) });
         }
         let sql = format!("SELECT {COLUMNS} FROM envelope WHERE source = ? AND start = ?");
         let mut query = self.connection.prepare_cached(&sql)?;
         let mut rows = query.query((source, start.cast_signed()))?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         let stored = Stored::of(row)?;
-        if !self.trusted.borrow().contains(&source) {
-            self.authenticate(&stored, &file, start)?;
-        }
+        let authentic = if self.trusted.borrow().contains(&source) {
+            OpenedValue::Streamed
+        } else {
+            self.authenticate(&stored, &file, start)?
+        };
         let Envelope { key_id, nonce } = stored.envelope;
-        let stream = self.find(key_id, |key| key.key_stream(&nonce)).map_err(|what| stored.error(what))?;
+        let value = match authentic {
+            OpenedValue::Held(value) => Value::Held(value),
+            OpenedValue::Streamed => {
+                let stream = self.find(key_id, |key| key.key_stream(&nonce));
+                Value::Lies(file, Box::new(stream.map_err(|what| stored.error(what))?))
+            }
+        };
         let mut authentic = self.authentic.borrow_mut();
         authentic.truncate(REMEMBERED - 1);
         authentic.push_front((source, start, stored.envelope));
-        Ok(SealedFile { file, start, stream })
+        Ok(SealedFile { start, value })
     }
 
     /// Compares the tag of a whole value.
-    fn authenticate(&self, stored: &Stored<'_>, file: &File, start: u64) -> Result<(), StagingError> {
+    fn authenticate(
+        &self,
+        stored: &Stored<'_>,
+        file: &File,
+        start: u64,
+    ) -> Result<OpenedValue, StagingError> {
         let Stored { envelope, data, length, .. } = stored;
         let mut authenticator = self
             .find(envelope.key_id, |key| key.authenticator(&envelope.nonce, data, *length))
@@ -135,11 +149,7 @@ impl<'c> Envelopes<'c> {
         }
         let mut tag = [0; TAG_BYTES];
         file.read_exact_at(&mut tag, start + length).map_err(StagingError::LargeValue)?;
-        if authenticator.matches(&tag) {
-            Ok(())
-        } else {
-            Err(stored.error(OpenError::Tampered(envelope.key_id)))
-        }
+        authenticator.finish(&tag).ok_or_else(|| stored.error(OpenError::Tampered(envelope.key_id)))
     }
 
     fn find<T>(&self, key_id: u32, with: impl FnOnce(&DataKey) -> T) -> Result<T, OpenError> {
@@ -182,18 +192,36 @@ impl<'r> Stored<'r> {
     }
 }
 
-/// A file of which a stretch is an encrypted value whose tag has matched.
+/// A stretch of a file that is an encrypted value whose tag has matched.
 pub(super) struct SealedFile {
-    file: Arc<File>,
     start: u64,
-    stream: KeyStream,
+    value: Value,
+}
+
+enum Value {
+    /// In clear, as it was when its tag was compared.
+    Held(Held),
+    /// In the file as it was.
+    Lies(Arc<File>, Box<KeyStream>),
 }
 
 impl SealedFile {
-    /// Reads and decrypts what stands at `at` in the file, within the value.
+    /// Reads what stands at `at` in the file, within the value, in clear.
     pub fn read_at(&mut self, out: &mut [u8], at: u64) -> io::Result<usize> {
-        let count = self.file.read_at(out, at)?;
-        self.stream.apply(at - self.start, &mut out[..count]);
-        Ok(count)
+        let position = at - self.start;
+        match &mut self.value {
+            Value::Held(value) => {
+                let left = usize::try_from(position).ok().and_then(|position| value.get(position..));
+                let left = left.unwrap_or_default();
+                let count = out.len().min(left.len());
+                out[..count].copy_from_slice(&left[..count]);
+                Ok(count)
+            }
+            Value::Lies(file, stream) => {
+                let count = file.read_at(out, at)?;
+                stream.apply(position, &mut out[..count]);
+                Ok(count)
+            }
+        }
     }
 }

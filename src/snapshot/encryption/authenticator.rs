@@ -1,7 +1,8 @@
 //! The tag of a value that comes in pieces: a value of ordinary length is held until it is whole, which costs a fraction
 //! of what hashing it in pieces does, and a longer one is hashed as it streams past.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::envelope::{AssociatedData, NONCE_BYTES, TAG_BYTES};
 use super::gcm::Gcm;
@@ -20,13 +21,37 @@ impl Holder {
         Self { key, spare: Mutex::default() }
     }
 
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner))
+    fn spare(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn put_back(&self, mut bytes: Vec<u8>) {
-        bytes.clear();
-        *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+/// The bytes of a value that is held.
+pub struct Held {
+    holder: Arc<Holder>,
+    bytes: Vec<u8>,
+}
+
+impl Held {
+    fn with_capacity(holder: &Arc<Holder>, bytes: usize) -> Self {
+        let mut held = std::mem::take(&mut *holder.spare());
+        held.clear();
+        held.reserve_exact(bytes);
+        Self { holder: Arc::clone(holder), bytes: held }
+    }
+}
+
+impl Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        *self.holder.spare() = std::mem::take(&mut self.bytes);
     }
 }
 
@@ -34,8 +59,16 @@ impl Holder {
 pub struct Authenticator(Ciphertext);
 
 enum Ciphertext {
-    Held { holder: Arc<Holder>, nonce: [u8; NONCE_BYTES], associated_data: Vec<u8>, bytes: Vec<u8> },
+    Held { held: Held, nonce: [u8; NONCE_BYTES], associated_data: Vec<u8> },
     Streams(Box<StreamedTag>),
+}
+
+/// A value whose tag matches.
+pub enum OpenedValue {
+    /// In clear.
+    Held(Held),
+    /// It was too long to be held, and has to be decrypted where it lies.
+    Streamed,
 }
 
 impl Authenticator {
@@ -48,10 +81,8 @@ impl Authenticator {
         streamed: impl FnOnce() -> StreamedTag,
     ) -> Self {
         Self(if bytes <= HELD_VALUE_BYTES {
-            let mut held = holder.take();
-            held.reserve_exact(bytes as usize);
-            let (holder, associated_data) = (Arc::clone(holder), data.parts().concat());
-            Ciphertext::Held { holder, nonce: *nonce, associated_data, bytes: held }
+            let held = Held::with_capacity(holder, bytes as usize);
+            Ciphertext::Held { held, nonce: *nonce, associated_data: data.parts().concat() }
         } else {
             Ciphertext::Streams(Box::new(streamed()))
         })
@@ -60,21 +91,20 @@ impl Authenticator {
     /// Takes the next bytes of the ciphertext.
     pub fn update(&mut self, ciphertext: &[u8]) {
         match &mut self.0 {
-            Ciphertext::Held { bytes, .. } => bytes.extend_from_slice(ciphertext),
+            Ciphertext::Held { held, .. } => held.bytes.extend_from_slice(ciphertext),
             Ciphertext::Streams(tag) => tag.update(ciphertext),
         }
     }
 
-    /// Is this the tag of what was taken? Compared in constant time.
+    /// The value, if this is the tag of what was taken. Compared in constant time.
     #[must_use]
-    pub fn matches(self, tag: &[u8; TAG_BYTES]) -> bool {
+    pub fn finish(self, tag: &[u8; TAG_BYTES]) -> Option<OpenedValue> {
         match self.0 {
-            Ciphertext::Held { holder, nonce, associated_data, mut bytes } => {
-                let matches = holder.key.open(&nonce, &associated_data, &mut bytes, tag);
-                holder.put_back(bytes);
-                matches
+            Ciphertext::Held { mut held, nonce, associated_data } => {
+                let Held { holder, bytes } = &mut held;
+                holder.key.open(&nonce, &associated_data, bytes, tag).then_some(OpenedValue::Held(held))
             }
-            Ciphertext::Streams(computed) => computed.matches(tag),
+            Ciphertext::Streams(computed) => computed.matches(tag).then_some(OpenedValue::Streamed),
         }
     }
 }
@@ -105,7 +135,11 @@ mod tests {
             for bytes in [ciphertext.len() as u64, HELD_VALUE_BYTES, HELD_VALUE_BYTES + 1] {
                 let mut authenticator = DataKey::new(&DEK).authenticator(&nonce, &data, bytes);
                 ciphertext.chunks(piece).for_each(|piece| authenticator.update(piece));
-                prop_assert_eq!(authenticator.matches(tag), flipped.is_none());
+                match authenticator.finish(tag) {
+                    Some(OpenedValue::Held(value)) => prop_assert!(flipped.is_none() && *value == plain[..]),
+                    Some(OpenedValue::Streamed) => prop_assert!(flipped.is_none() && bytes > HELD_VALUE_BYTES),
+                    None => prop_assert!(flipped.is_some()),
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ mod stream;
 #[cfg(test)]
 mod vectors;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, Held, OpenedValue};
 pub use counts::{RowStates, State, UnlistedKeyIds};
 pub use data_key::DataKey;
 pub use envelope::{

@@ -222,7 +222,7 @@ impl Opening {
     /// # Errors
     /// It is not what its state bits say.
     pub fn finish(self) -> Result<(), OpenError> {
-        let matches = self.tag_bytes == TAG_BYTES && self.authenticator.matches(&self.tag);
+        let matches = self.tag_bytes == TAG_BYTES && self.authenticator.finish(&self.tag).is_some();
         match (matches, self.stream.is_some()) {
             (true, true) | (false, false) => Ok(()),
             (false, true) => Err(OpenError::Tampered(self.key_id)),
