@@ -335,14 +335,18 @@ impl Formatter for Indented {
     }
 }
 
-/// Is this ASCII in which nothing is ever escaped? Looked at in words of eight bytes.
+/// Is this ASCII in which nothing is ever escaped, so that it stands as it is between quotes? Looked at in words of eight
+/// bytes.
 #[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks();
-    let odd = words.iter().fold(0, |odd, word| odd | odd_bytes(u64::from_ne_bytes(*word)));
-    // The bytes that fill no word stand behind spaces, in an order that does not matter.
-    let rest = rest.iter().fold(u64::from_ne_bytes([b' '; 8]), |word, byte| word << 8 | u64::from(*byte));
-    odd | odd_bytes(rest) == 0
+pub fn is_plain(bytes: &[u8]) -> bool {
+    let last = match bytes.last_chunk() {
+        // The bytes that fill no word, behind some that are looked at twice.
+        Some(last) => u64::from_ne_bytes(*last),
+        // Fewer than a word: behind spaces, in an order that does not matter.
+        None => bytes.iter().fold(u64::from_ne_bytes([b' '; 8]), |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let words = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
+    words.fold(odd_bytes(last), |odd, word| odd | odd_bytes(word)) == 0
 }
 
 /// Not zero if one of the bytes is beyond ASCII or may need an escape.

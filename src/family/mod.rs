@@ -131,12 +131,18 @@ impl Context<'_, '_> {
     ///
     /// # Errors
     /// Whatever SQLite says.
-    #[inline]
+    // A result that comes back through memory is read before it has arrived there, which takes longer than to make it.
+    #[inline(always)]
     pub fn cell<'a>(&self, value: Skipped<'a>) -> Result<Cell<'a>, StagingError> {
         match value.payload {
             Payload::Inline(bytes) => Ok(Cell::text_or_blob(bytes.get(value.skipped..).unwrap_or_default())),
-            Payload::Large { .. } => Ok(Cell::integer(self.large_values.save(self.extent(value))?)),
+            Payload::Large { large, .. } => Ok(Cell::integer(self.save(large, value.skipped)?)),
         }
+    }
+
+    #[inline(never)]
+    fn save(&self, large: &Large, skipped: usize) -> Result<i64, StagingError> {
+        self.large_values.save(self.rest(large, skipped))
     }
 
     /// A value, read into memory if it is not there yet. The caller has bounded its length.
@@ -157,11 +163,14 @@ impl Context<'_, '_> {
 
     /// Where a large value lies; nowhere if it came with its row.
     pub fn extent(&self, value: Skipped<'_>) -> Extent {
-        let (place, length) = match value.payload {
-            Payload::Large { large: &Large { place, length }, .. } => (place, length),
-            Payload::Inline(_) => (Place::File { offset: 0 }, 0),
-        };
-        Extent::of(self.source, place, length).slice(value.skipped as u64, length)
+        match value.payload {
+            Payload::Large { large, .. } => self.rest(large, value.skipped),
+            Payload::Inline(_) => Extent::of(self.source, Place::File { offset: 0 }, 0),
+        }
+    }
+
+    fn rest(&self, &Large { place, length }: &Large, skipped: usize) -> Extent {
+        Extent::of(self.source, place, length).slice(skipped as u64, length)
     }
 }
 

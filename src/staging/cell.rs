@@ -51,12 +51,8 @@ impl<'a> Cell<'a> {
         Self(ValueRef::Blob(bytes))
     }
 
-    /// Bytes that are text ([`is_text`]).
-    pub(super) fn text(bytes: &'a [u8]) -> Self {
-        Self(ValueRef::Text(bytes))
-    }
-
     /// Bytes as TEXT where they are text.
+    #[inline]
     pub fn text_or_blob(bytes: &'a [u8]) -> Self {
         Self(if is_text(bytes) { ValueRef::Text(bytes) } else { ValueRef::Blob(bytes) })
     }
@@ -100,6 +96,8 @@ impl ToSql for Cell<'_> {
 }
 
 /// UTF-8 without NUL: what SQLite's text functions and people's terminals take whole.
+// Called, unlike what makes a cell of it: the answer fits into a register.
+#[inline(never)]
 pub fn is_text(bytes: &[u8]) -> bool {
     is_ascii_text(bytes) || !bytes.contains(&0) && str::from_utf8(bytes).is_ok()
 }

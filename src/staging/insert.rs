@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::{Null, ValueRef};
+use rusqlite::types::{Null, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Statement};
 
 use super::cell::Cell;
@@ -88,6 +88,16 @@ pub enum Conflict {
     Note,
 }
 
+/// Bytes that are text. Unlike a cell they go to their binding in registers.
+struct Text<'a>(&'a [u8]);
+
+impl ToSql for Text<'_> {
+    #[inline]
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
 /// Collects rows for one table.
 pub struct BulkInsert<'c> {
     connection: &'c Connection,
@@ -152,7 +162,7 @@ impl<'c> BulkInsert<'c> {
     ///
     /// # Errors
     /// Whatever SQLite says; a table that is not in the schema.
-    #[inline]
+    #[inline(always)]
     pub fn push<const COLUMNS: usize>(&mut self, row: [Cell<'_>; COLUMNS]) -> rusqlite::Result<()> {
         debug_assert_eq!(COLUMNS, self.columns);
         let statement = match &mut self.statement {
@@ -177,7 +187,7 @@ impl<'c> BulkInsert<'c> {
                 }
                 ValueRef::Text(bytes) => {
                     self.bytes += bytes.len();
-                    statement.raw_bind_parameter(slot + 1, Cell::text(bytes))?;
+                    statement.raw_bind_parameter(slot + 1, Text(bytes))?;
                 }
                 ValueRef::Real(number) => statement.raw_bind_parameter(slot + 1, number)?,
                 ValueRef::Null => statement.raw_bind_parameter(slot + 1, Null)?,

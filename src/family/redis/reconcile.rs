@@ -95,7 +95,12 @@ fn note_collections(
     let counts = oddities.each_ref().map(|Oddity { condition, weight, .. }| {
         format!("coalesce(sum({weight}) FILTER (WHERE {condition}), 0)")
     });
-    let sql = format!("SELECT {} FROM redis_exported_collection", counts.join(", "));
+    // Where one of the nine holds, so does one of these four, which settle almost every collection in less time.
+    let sql = format!(
+        "SELECT {} FROM redis_exported_collection \
+         WHERE declared <> found OR meta_length IS NULL OR nan_scores > 0 OR {expired}",
+        counts.join(", ")
+    );
     let counts: Vec<i64> =
         connection.query_row(&sql, [], |row| (0..oddities.len()).map(|column| row.get(column)).collect())?;
     for (Oddity { kind, condition, remark, .. }, count) in oddities.into_iter().zip(counts) {
@@ -113,10 +118,16 @@ fn note_collections(
 fn find_conflicts(connection: &Connection) -> Result<(), StagingError> {
     connection.execute_batch(
         "DELETE FROM redis_type_conflict;
-         CREATE TEMP TABLE conflict_candidate (key BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;
-         INSERT INTO conflict_candidate SELECT key FROM redis_collection GROUP BY key HAVING count(*) > 1;",
+         CREATE TEMP TABLE conflict_candidate (key BLOB NOT NULL PRIMARY KEY) WITHOUT ROWID;",
     )?;
     let ask = |sql: String| connection.query_row(&sql, [], |row| row.get::<_, i64>(0));
+    // Keys are unique within a type.
+    let other = "SELECT 1 FROM redis_collection WHERE type <> (SELECT type FROM redis_collection LIMIT 1)";
+    if ask(format!("SELECT EXISTS ({other})"))? != 0 {
+        connection.execute_batch(
+            "INSERT INTO conflict_candidate SELECT key FROM redis_collection GROUP BY key HAVING count(*) > 1",
+        )?;
+    }
     let mut filled = Vec::new();
     for table in KEY_TABLES {
         if ask(format!("SELECT EXISTS (SELECT 1 FROM {table})"))? != 0 {

@@ -7,7 +7,7 @@ use std::io::{self, BufReader};
 use rusqlite::types::{FromSqlError, ValueRef};
 use rusqlite::{Row, Statement};
 
-use crate::dump::json::{self, Layout, Markup, push_score, push_value};
+use crate::dump::json::{self, Layout, Markup, is_plain, push_score, push_value};
 use crate::dump::tree::Tree;
 use crate::family::position::{numbers, position};
 use crate::family::redis::entry::{self, EntryError};
@@ -89,13 +89,7 @@ impl Collection {
             out.extend_from_slice(if first { b"\n    " } else { b",\n    " });
             first = false;
             match of {
-                Type::Hash => {
-                    out.extend_from_slice(b"{\n      \"name\": ");
-                    push_value(column::bytes(row, 0)?, IN_OBJECT, Markup::Escape, out);
-                    out.extend_from_slice(b",\n      \"value\": ");
-                    value(row, 1, IN_OBJECT, run.tree, run.large_values)?;
-                    run.tree.content().extend_from_slice(b"\n    }");
-                }
+                Type::Hash => field(row, run.tree, run.large_values)?,
                 Type::Zset => {
                     out.extend_from_slice(b"{\n      \"member\": ");
                     push_value(column::bytes(row, 0)?, IN_OBJECT, Markup::Escape, out);
@@ -207,6 +201,30 @@ pub(super) fn elements_sql(of: Type, remaining: bool) -> String {
         _ => String::new(),
     };
     format!("SELECT {columns} FROM {table} WHERE collection = ?1 {after} ORDER BY {order}")
+}
+
+/// A field of a hash.
+#[inline]
+fn field(row: &Row<'_>, tree: &mut Tree, large_values: &LargeValues<'_>) -> Result<(), ExportError> {
+    let (name, out) = (column::bytes(row, 0)?, tree.content());
+    // Most are plain, and then few copies make them: there may be millions.
+    if is_plain(name)
+        && let ValueRef::Text(value) = row.get_ref(1)?
+        && is_plain(value)
+    {
+        out.extend_from_slice(b"{\n      \"name\": \"");
+        out.extend_from_slice(name);
+        out.extend_from_slice(b"\",\n      \"value\": \"");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\"\n    }");
+        return Ok(());
+    }
+    out.extend_from_slice(b"{\n      \"name\": ");
+    push_value(name, IN_OBJECT, Markup::Escape, out);
+    out.extend_from_slice(b",\n      \"value\": ");
+    value(row, 1, IN_OBJECT, tree, large_values)?;
+    tree.content().extend_from_slice(b"\n    }");
+    Ok(())
 }
 
 /// A binary-safe value from a column that holds it, or the number of a large value.

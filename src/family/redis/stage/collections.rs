@@ -13,6 +13,8 @@ pub(super) struct Collections<'c> {
     source: i64,
     table: BulkInsert<'c>,
     set_meta: Statement<'c>,
+    /// The number of the collection that the next meta is probably of: they come in the order of the elements.
+    next_meta: i64,
     run: Option<Run>,
     /// Types of which a run may belong to a collection that is in the table already.
     looked_up: Vec<Type>,
@@ -46,9 +48,10 @@ impl<'c> Collections<'c> {
         let set_meta = connection.prepare(
             "UPDATE redis_collection SET meta_length = ?, meta_expire_at_ms = ?, list_head = ?, list_tail = ?, \
              stream_last_ms = ?, stream_last_seq = ?, stream_trimmed_ms = ?, stream_trimmed_seq = ? \
-             WHERE key = ? AND type = ? AND meta_length IS NULL",
+             WHERE id = ? AND key = ? AND type = ? AND meta_length IS NULL",
         )?;
-        Ok(Self { connection, source, table, set_meta, run: None, looked_up, next_id })
+        let next_meta = next_id;
+        Ok(Self { connection, source, table, set_meta, next_meta, run: None, looked_up, next_id })
     }
 
     /// The number of the collection whose element comes next.
@@ -143,15 +146,16 @@ impl<'c> Collections<'c> {
     /// Takes a meta row in; false if the collection has one already.
     pub(super) fn meta(&mut self, meta: &Meta<'_>) -> rusqlite::Result<bool> {
         self.flush()?;
-        // Most collections are there. Asking the table first would be a second search for the same row.
-        if self.set_meta(meta)? {
+        // A number is found faster than a key.
+        if self.set_meta(self.next_meta, meta)? {
             return Ok(true);
         }
-        self.find_or_enter(meta.of, meta.key)?;
-        self.set_meta(meta)
+        let id = self.find_or_enter(meta.of, meta.key)?;
+        self.set_meta(id, meta)
     }
 
-    fn set_meta(&mut self, meta: &Meta<'_>) -> rusqlite::Result<bool> {
+    /// False if this is not the collection, or has a meta row.
+    fn set_meta(&mut self, id: i64, meta: &Meta<'_>) -> rusqlite::Result<bool> {
         let (mut list, mut stream) = (None, None);
         match meta.detail {
             MetaDetail::Counted => {}
@@ -167,9 +171,11 @@ impl<'c> Collections<'c> {
             stream.map(|(last, _)| U64(last.1)),
             stream.map(|(_, trimmed)| U64(trimmed.0)),
             stream.map(|(_, trimmed)| U64(trimmed.1)),
+            id,
             meta.key,
             meta.of.name(),
         ))?;
+        self.next_meta = id + 1;
         Ok(changed > 0)
     }
 }
