@@ -8,6 +8,7 @@
 
 mod ahead;
 mod batch;
+mod body;
 mod checkpoint;
 pub mod encryption;
 mod error;

@@ -1,5 +1,5 @@
 //! A whole file, from its first byte to its footer, as batches of visible rows
-//! (`docs/format/snapshot.md` sections 1 and 5). The bodies read rows; this module puts the layers together,
+//! (`docs/format/snapshot.md` sections 1 and 5). The body reads rows; this module puts the layers together,
 //! verifies the checksums, and says at the end what the file was.
 
 use std::fs::File;
@@ -9,28 +9,20 @@ use std::sync::Arc;
 
 use super::ahead::{Ahead, earlier};
 use super::batch::{Batch, Large, Place, RowCounts};
+use super::body::{Begun, Body, Stood};
 use super::checkpoint::Checkpoint;
 use super::encryption::{Keyring, Opener, RowStates, UnlistedKeyIds};
 use super::error::{Corruption, Fault, SnapshotError};
 use super::facts::{Closing, Facts, Opening};
-use super::header::{BodyFormat, read_body_magic, read_header};
+use super::header::{read_body_magic, read_header};
 use super::hlc::Hlc;
 use super::input::Input;
 use super::limits::{BATCH_BYTES, BATCH_READ_BYTES, CHECKPOINT_BYTES};
-use super::mvcc;
 use super::operational::OperationalFacts;
-use super::pebble;
 use super::row::Streams;
-use super::sst::{Bundle, SstCorruption, TableCheckpoint};
+use super::sst::SstCorruption;
 use super::step::{LargePayload, Step};
 use super::versions::ReadAt;
-
-enum Body {
-    Pebble(pebble::Rows),
-    Mvcc { keys: mvcc::Keys, checksum: u32 },
-    Sst(Box<Bundle>),
-    Empty,
-}
 
 /// Reads one snapshot.
 pub struct Reader {
@@ -60,30 +52,7 @@ impl Reader {
         let mut input = Input::new(source, name);
         let header = read_header(&mut input)?;
         let format = read_body_magic(&mut input)?;
-        let mut operational = OperationalFacts::default();
-        let (body, last_commit_ts) = match format {
-            BodyFormat::Empty => (Body::Empty, Hlc(0)),
-            BodyFormat::Pebble => {
-                let last_commit_ts = pebble::read_last_commit_ts(&mut input)?;
-                (Body::Pebble(pebble::Rows::default()), last_commit_ts)
-            }
-            BodyFormat::Mvcc => {
-                let prelude = mvcc::read_prelude(&mut input)?;
-                operational.min_retained_ts = Some(prelude.min_retained_ts.0);
-                (
-                    Body::Mvcc { keys: mvcc::Keys::default(), checksum: prelude.checksum },
-                    prelude.last_commit_ts,
-                )
-            }
-            BodyFormat::Sst => {
-                let bundle = Bundle::open(&mut input)?;
-                let manifest = bundle.manifest();
-                operational.min_retained_ts = Some(manifest.min_retained_ts);
-                operational.applied_index = manifest.applied_index;
-                let last_commit_ts = Hlc(manifest.last_commit_ts);
-                (Body::Sst(Box::new(bundle)), last_commit_ts)
-            }
-        };
+        let Begun { body, last_commit_ts, operational } = Body::begin(format, &mut input)?;
         Ok(Self {
             input,
             body,
@@ -139,15 +108,8 @@ impl Reader {
         checkpoint: Checkpoint,
     ) -> Result<Self, SnapshotError> {
         let name = self.input.name().to_owned();
-        let (body, start) = match self.body {
-            Body::Pebble(_) => (Body::Pebble(pebble::Rows::resumed(&checkpoint)), checkpoint.offset),
-            Body::Sst(bundle) => {
-                let bundle = bundle.resumed(&checkpoint).map_err(|fault| self.input.fault(0, fault))?;
-                let start = bundle.start();
-                (Body::Sst(Box::new(bundle)), start)
-            }
-            other => (other, checkpoint.offset),
-        };
+        let resumed = self.body.resumed(&checkpoint);
+        let (body, start) = resumed.map_err(|fault| self.input.fault(0, fault))?;
         let unreadable = |source| SnapshotError::Io { name: name.clone(), source };
         source.seek(SeekFrom::Start(start)).map_err(unreadable)?;
         let operational = OperationalFacts {
@@ -178,16 +140,13 @@ impl Reader {
     /// # Errors
     /// It has not the length that the manifest says.
     pub fn read_tables_in(&mut self, file: File) -> Result<(), SnapshotError> {
-        match &mut self.body {
-            Body::Sst(bundle) => bundle.read_in(file, &self.input),
-            Body::Pebble(_) | Body::Mvcc { .. } | Body::Empty => Ok(()),
-        }
+        self.body.bundle().map_or(Ok(()), |bundle| bundle.read_in(file, &self.input))
     }
 
     /// Makes temporary files in this directory instead of that of the system: what an SST bundle holds may be too much
     /// for memory. To be called before the first batch.
     pub fn spool_in(&mut self, directory: &Path) {
-        if let Body::Sst(bundle) = &mut self.body {
+        if let Some(bundle) = self.body.bundle() {
             bundle.spool_in(directory);
         }
     }
@@ -200,7 +159,7 @@ impl Reader {
 
     /// Will batches carry checkpoints from time to time?
     pub fn leaves_checkpoints(&self) -> bool {
-        matches!(self.body, Body::Pebble(_) | Body::Sst(_)) && self.seekable
+        self.body.leaves_checkpoints() && self.seekable
     }
 
     /// What the beginning of the file says.
@@ -304,14 +263,7 @@ impl Reader {
                     break;
                 }
             }
-            let (input, facts) = (&mut self.input, &mut self.facts);
-            let step = match &mut self.body {
-                Body::Pebble(rows) => rows.step(input, &self.read_at, facts, batch)?,
-                Body::Mvcc { keys, .. } => keys.step(input, &self.read_at, facts, batch)?,
-                Body::Sst(bundle) => bundle.step(input, &self.read_at, facts, batch)?,
-                Body::Empty => Step::End,
-            };
-            match step {
+            match self.body.step(&mut self.input, &self.read_at, &mut self.facts, batch)? {
                 Step::Row => {}
                 Step::Large(large) if large.streams.in_pieces => {
                     self.large = Some(large);
@@ -346,14 +298,7 @@ impl Reader {
         if !self.leaves_checkpoints() || self.closing.is_some() || self.large.is_some() {
             return None;
         }
-        let (judge, table, crc32c) = match &self.body {
-            Body::Pebble(rows) => (rows.judge(), TableCheckpoint::default(), self.input.crc32c()),
-            Body::Sst(bundle) => {
-                let (table, crc32c) = bundle.checkpoint();
-                (bundle.judge(), table, crc32c)
-            }
-            Body::Mvcc { .. } | Body::Empty => return None,
-        };
+        let Stood { judge, table, crc32c } = self.body.stands(&mut self.input)?;
         self.checkpointed = self.position().max(self.checkpointed);
         Some(Checkpoint {
             offset: self.checkpointed,
@@ -377,25 +322,22 @@ impl Reader {
 
     /// How far the rows so far reach, in bytes from the start of the file.
     fn position(&self) -> u64 {
-        match &self.body {
-            Body::Sst(bundle) if self.closing.is_none() => bundle.position(),
+        match self.body.position() {
+            Some(position) if self.closing.is_none() => position,
             _ => self.input.offset(),
         }
     }
 
     /// Bytes read so far; those of a table count once when it goes by, and once when its rows are read.
     fn work(&self) -> u64 {
-        match &self.body {
-            Body::Sst(bundle) => self.input.offset() + bundle.position(),
-            _ => self.input.offset(),
-        }
+        self.input.offset() + self.body.position().unwrap_or(0)
     }
 
     /// Lets the next bytes of a payload pass, into the batch if they are wanted there.
     fn piece(&mut self, large: &mut LargePayload, batch: &mut Batch) -> Result<(), SnapshotError> {
-        let (shown, in_table) = match &mut self.body {
-            Body::Sst(bundle) => (bundle.piece(&self.input, large.remaining)?, true),
-            _ => (self.input.peek(1)?, false),
+        let (shown, in_table) = match self.body.bundle() {
+            Some(bundle) => (bundle.piece(&self.input, large.remaining)?, true),
+            None => (self.input.peek(1)?, false),
         };
         let bytes = (shown.len() as u64).min(large.remaining).min(BATCH_BYTES as u64) as usize;
         if bytes == 0 {
@@ -435,12 +377,7 @@ impl Reader {
     fn close(&mut self) -> Result<(), SnapshotError> {
         let start = self.input.offset();
         let computed = self.input.crc32c();
-        if let Body::Mvcc { checksum: stored, .. } = self.body {
-            let computed = self.input.ieee();
-            if computed != stored {
-                return Err(self.input.corrupt(start, Corruption::BodyChecksum { computed, stored }));
-            }
-        }
+        self.body.check(&mut self.input)?;
         let crc32c = match *self.input.peek(5)? {
             [] => None,
             [a, b, c, d] => Some(u32::from_be_bytes([a, b, c, d])),
@@ -463,10 +400,7 @@ impl Reader {
             applied_index: self.facts.operational.applied_index,
             crc32c,
             bytes: self.input.offset(),
-            tables: match &self.body {
-                Body::Sst(bundle) => Some(bundle.tables()),
-                Body::Pebble(_) | Body::Mvcc { .. } | Body::Empty => None,
-            },
+            tables: self.body.tables(),
         });
         Ok(())
     }
