@@ -217,7 +217,7 @@ impl Ahead {
     /// # Errors
     /// There is no thread; the input fails.
     pub fn show_next(&mut self, input: &mut Input, bytes: usize) -> Result<(), SnapshotError> {
-        if matches!(self.watched, Watched::There) && input.ends_after(bytes) {
+        if matches!(self.watched, Watched::There) && input.can_hand_over(bytes) {
             let mut piece = self.free_piece().map_err(|fault| input.fault(0, fault))?;
             let stretch = input.hand_over(&mut piece);
             return self.send(Work::Piece(piece, stretch)).map_err(|fault| input.fault(0, fault));

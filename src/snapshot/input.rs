@@ -90,9 +90,10 @@ impl Input {
         }
     }
 
-    /// Has nothing been read beyond the next `n` bytes?
-    pub fn ends_after(&self, n: usize) -> bool {
-        self.filled - self.at == n
+    /// Has nothing been read beyond the next `n` bytes, so that they can be handed over? A window that has grown for a long
+    /// key stays here: nobody else is to hold so much.
+    pub fn can_hand_over(&self, n: usize) -> bool {
+        self.filled - self.at == n && self.window.len() == WINDOW_BYTES
     }
 
     /// Moves past everything that has been read, and hands the window over, so that nobody has to copy the bytes: they are
@@ -214,6 +215,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_window_that_has_grown_for_a_long_key_is_not_handed_over() {
+        let bytes = vec![7; 3 * WINDOW_BYTES];
+        let mut input = Input::new(Box::new(io::Cursor::new(bytes)), "test".into());
+        let at_hand = input.peek(WINDOW_BYTES + 1).unwrap().len();
+        assert!(!input.can_hand_over(at_hand));
+        input.consume(at_hand);
+        let at_hand = input.peek(1).unwrap().len();
+        assert!(input.can_hand_over(at_hand));
+        let mut other = Vec::new();
+        assert_eq!((input.hand_over(&mut other).len(), other.len()), (at_hand, WINDOW_BYTES));
+    }
+
     proptest! {
         #[test]
         fn every_byte_is_seen_once_and_summed_however_the_source_dribbles(
@@ -227,7 +241,7 @@ mod tests {
                 let (from, shown) = (input.offset() as usize, input.peek(n).unwrap().to_vec());
                 prop_assert!(shown.len() >= n.min(bytes.len() - from));
                 prop_assert!(bytes[from..].starts_with(&shown));
-                prop_assert!(input.ends_after(shown.len()) && !input.ends_after(shown.len() + 1));
+                prop_assert!(input.can_hand_over(shown.len()) && !input.can_hand_over(shown.len() + 1));
                 let step = if way == 2 { shown.len() } else { n.min(shown.len()) };
                 seen.extend_from_slice(&shown[..step]);
                 match way {
