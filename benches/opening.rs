@@ -1,8 +1,11 @@
-//! Opening encrypted values: what a row costs beside reading it, and what a byte of a large value does.
+//! Opening encrypted values: what a row costs beside reading it, and what a byte of a large value does; beside it what
+//! `aes-gcm` takes for the same.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::hint::black_box;
 
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ekvsnap::snapshot::encryption::{DataKey, Envelope, VALUE_HEADER_BYTES};
 use ekvsnap_testkit::encryption::{DataKey as Sealing, seal};
@@ -19,8 +22,9 @@ fn opening(criterion: &mut Criterion) {
     let whole = data.parts().concat();
 
     let mut group = criterion.benchmark_group("open a value");
-    group.throughput(Throughput::Elements(1));
-    for bytes in [4, 40, 100, 1000] {
+    let peer = Aes256Gcm::new(&sealing.bytes.into());
+    for bytes in [4, 40, 100, 1000, 1 << 20] {
+        group.throughput(Throughput::Bytes(bytes as u64));
         let value = seal(&sealing, ENVELOPE.nonce, RAW_KEY, &vec![0; VALUE_HEADER_BYTES + bytes]);
         let (sealed, tag) = value[VALUE_HEADER_BYTES + 18..].split_last_chunk().unwrap();
         let mut opened = sealed.to_vec();
@@ -28,6 +32,14 @@ fn opening(criterion: &mut Criterion) {
             bencher.iter(|| {
                 opened.copy_from_slice(black_box(sealed));
                 assert!(key.open(&ENVELOPE.nonce, &whole, &mut opened, tag));
+            });
+        });
+        group.bench_function(format!("{bytes} bytes, aes-gcm"), |bencher| {
+            let (nonce, tag) = (Nonce::from(ENVELOPE.nonce), Tag::from(*tag));
+            bencher.iter(|| {
+                opened.copy_from_slice(black_box(sealed));
+                let value = opened.as_mut_slice().into();
+                peer.decrypt_inout_detached(&nonce, &whole, value, &tag).unwrap();
             });
         });
     }
