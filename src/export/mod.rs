@@ -22,7 +22,7 @@ use crate::progress::{Phase, Progress};
 use crate::report::Report;
 use crate::snapshot::Hlc;
 use crate::snapshot::encryption::Keyring;
-use crate::staging::{Kind, LargeValues, Staging, StagingError, column};
+use crate::staging::{Kind, LargeValues, Staging, StagingError, WrittenFiles, column};
 
 /// How to export.
 #[derive(Clone, Debug)]
@@ -129,6 +129,7 @@ fn write(
     progress.begin(Phase::Export, Some(report.families.iter().map(|family| family.keys).sum()));
 
     let mut left = begin(staging, partial, options)?;
+    let mut written_before = left.files.then(|| WrittenFiles::new(connection));
     connection.execute_batch("BEGIN")?;
     let mut tree = Tree::new(partial.path(), options.threads)?;
     let mut notes = Notes::new(connection);
@@ -158,7 +159,7 @@ fn write(
             choices: &options.choices,
             scopes: &scopes,
             only: None,
-            resumed: left.files,
+            written_before: written_before.as_mut(),
             unfinished: &mut left.unfinished,
             written: &mut written,
         })?;

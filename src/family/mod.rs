@@ -27,7 +27,9 @@ use crate::error::Error;
 use crate::progress::Progress;
 use crate::snapshot::limits::INLINE_PAYLOAD_BYTES;
 use crate::snapshot::{Class, Hlc, Large, Payload, Place, Row, Skipped};
-use crate::staging::{Cell, Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings};
+use crate::staging::{
+    Cell, Extent, LargeValues, MalformedRow, Staging, StagingError, Warnings, WrittenFiles,
+};
 
 /// Values outside the tables go through a buffer of this many bytes, where the kernel does not copy them.
 const COPY_BYTES: usize = 64 << 10;
@@ -244,8 +246,8 @@ pub struct Export<'a, 'c> {
     pub scopes: &'a [String],
     /// The one file to export; `None` for all.
     pub only: Option<&'a Only>,
-    /// Does an earlier, interrupted run have files in the tree already?
-    pub resumed: bool,
+    /// The files that an earlier, interrupted run has in the tree already; `None` if there was none.
+    pub written_before: Option<&'a mut WrittenFiles<'c>>,
     /// The file that it was writing, until its turn comes.
     pub unfinished: &'a mut Option<Unfinished>,
     /// Told how many keys were written, also if they are none: a key may be long.
@@ -326,13 +328,9 @@ impl Export<'_, '_> {
         if !self.wants(content) {
             return Ok(Begun::Written);
         }
-        if self.resumed {
+        if let Some(written_before) = &mut self.written_before {
             let path = directory.path_of(name);
-            let mut query = self
-                .staging
-                .connection()
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM dump_file WHERE path = ?)")?;
-            if query.query_row([&path], |row| row.get(0))? {
+            if written_before.contains(&path)? {
                 return Ok(Begun::Written);
             }
             if let Some(unfinished) = self.unfinished.take_if(|unfinished| unfinished.path == path)

@@ -39,7 +39,7 @@ pub fn get(
         choices: &Choices::default(),
         scopes: &[],
         only: Some(&Only { place: found.place.clone(), content }),
-        resumed: false,
+        written_before: None,
         unfinished: &mut None,
         written: &mut written,
     })?;

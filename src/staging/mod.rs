@@ -23,6 +23,7 @@ mod quarantine;
 mod schema;
 mod values;
 mod warnings;
+mod written_files;
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -43,6 +44,7 @@ pub use quarantine::{MalformedRow, quarantine};
 pub use schema::APPLICATION_ID;
 pub use values::{Authentic, Extent, LargeReader, LargeValues, fingerprint, modified_ns};
 pub use warnings::{Kind, Warning, Warnings};
+pub use written_files::WrittenFiles;
 
 /// Page cache of a connection, in KiB: enough for the inner pages of every table that a load fills in turn.
 const CACHE_KIB: i64 = 16 << 10;
