@@ -1,8 +1,6 @@
 //! What a report says of the encryption of a file: rows by state and key, and keys that its registry of writers names
 //! and the sidecar lacks (`docs/format/encryption.md` sections 5 and 6).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 /// How many unlisted key ids are named.
@@ -43,7 +41,8 @@ impl State {
 pub struct RowStates {
     clear: u64,
     tombstones: u64,
-    encrypted: BTreeMap<u32, u64>,
+    /// In the order of the key ids.
+    encrypted: Vec<(u32, u64)>,
 }
 
 impl RowStates {
@@ -51,7 +50,7 @@ impl RowStates {
     #[inline]
     pub fn add(&mut self, key_id: Option<u32>, tombstone: bool) {
         match key_id {
-            Some(key_id) => *self.encrypted.entry(key_id).or_default() += 1,
+            Some(key_id) => *self.under(key_id) += 1,
             None if tombstone => self.tombstones += 1,
             None => self.clear += 1,
         }
@@ -62,8 +61,20 @@ impl RowStates {
         match state {
             State::Clear => self.clear = rows,
             State::Tombstone => self.tombstones = rows,
-            State::Encrypted => drop(self.encrypted.insert(key_id, rows)),
+            State::Encrypted => *self.under(key_id) = rows,
         }
+    }
+
+    #[inline]
+    fn under(&mut self, key_id: u32) -> &mut u64 {
+        let at = match self.encrypted.binary_search_by_key(&key_id, |(id, _)| *id) {
+            Ok(at) => at,
+            Err(at) => {
+                self.encrypted.insert(at, (key_id, 0));
+                at
+            }
+        };
+        &mut self.encrypted[at].1
     }
 
     /// Every count with its key id, 0 for none.

@@ -1,7 +1,6 @@
 //! The keys of a run: a sidecar opened with its key-encryption key. Answers which key opens a row, or why none does
 //! (`docs/format/encryption.md` sections 6 and 7).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -63,7 +62,8 @@ enum Entry {
 
 /// The keys of a sidecar. They are wiped when it is dropped.
 pub struct Keyring {
-    entries: BTreeMap<u32, Entry>,
+    /// In the order of their ids.
+    entries: Vec<(u32, Entry)>,
     raft_cutover_index: u64,
 }
 
@@ -90,7 +90,7 @@ impl Keyring {
             (Purpose::Storage, None) => Entry::DoesNotOpen,
         };
         let open = |wrapped| kek.unwrap(wrapped).map(|key| Box::new(DataKey::new(&key)));
-        let entries: BTreeMap<_, _> = sidecar
+        let entries = sidecar
             .keys
             .iter()
             .map(|(&id, key)| {
@@ -104,7 +104,7 @@ impl Keyring {
             })
             .collect();
         let this = Self { entries, raft_cutover_index: sidecar.raft_cutover_index };
-        let any = |wanted: fn(&Entry) -> bool| this.entries.values().any(wanted);
+        let any = |wanted: fn(&Entry) -> bool| this.entries.iter().any(|(_, entry)| wanted(entry));
         (any(|entry| matches!(entry, Entry::Open(_))) || !any(|entry| matches!(entry, Entry::DoesNotOpen)))
             .then_some(this)
     }
@@ -115,17 +115,34 @@ impl Keyring {
     /// Why there is none.
     #[inline]
     pub fn find(&self, key_id: u32) -> Result<&DataKey, OpenError> {
-        match self.entries.get(&key_id) {
+        match self.entry(key_id) {
             Some(Entry::Open(key)) => Ok(key),
-            Some(Entry::DoesNotOpen) => Err(OpenError::DoesNotOpen { key_id, opened: self.opened() }),
-            Some(Entry::Raft) => Err(OpenError::RaftKey(key_id)),
-            None => Err(OpenError::UnknownKeyId { key_id, held: self.entries.keys().copied().collect() }),
+            _ => Err(self.why_not(key_id)),
+        }
+    }
+
+    #[cold]
+    fn why_not(&self, key_id: u32) -> OpenError {
+        match self.entry(key_id) {
+            Some(Entry::Open(_) | Entry::DoesNotOpen) => {
+                OpenError::DoesNotOpen { key_id, opened: self.opened() }
+            }
+            Some(Entry::Raft) => OpenError::RaftKey(key_id),
+            None => {
+                OpenError::UnknownKeyId { key_id, held: self.entries.iter().map(|(id, _)| *id).collect() }
+            }
         }
     }
 
     /// Does the sidecar have a key of this id, for whatever purpose?
     pub fn lists(&self, key_id: u32) -> bool {
-        self.entries.contains_key(&key_id)
+        self.entry(key_id).is_some()
+    }
+
+    #[inline]
+    fn entry(&self, key_id: u32) -> Option<&Entry> {
+        let at = self.entries.binary_search_by_key(&key_id, |(id, _)| *id).ok()?;
+        Some(&self.entries[at].1)
     }
 
     /// Raft index of the Raft cutover, as far as the sidecar knows; 0 for none.
@@ -134,7 +151,7 @@ impl Keyring {
     }
 
     fn opened(&self) -> KeyIds {
-        let open = |(id, entry): (&u32, &Entry)| matches!(entry, Entry::Open(_)).then_some(*id);
+        let open = |(id, entry): &(u32, Entry)| matches!(entry, Entry::Open(_)).then_some(*id);
         self.entries.iter().filter_map(open).collect()
     }
 }
