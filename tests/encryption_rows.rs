@@ -3,99 +3,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code, if not inside a test function")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
-use std::sync::Arc;
+mod encryption_support;
 
-use ekvsnap::snapshot::encryption::{Keyring, OpenError};
+use std::collections::BTreeMap;
+
+use ekvsnap::snapshot::encryption::OpenError;
 use ekvsnap::snapshot::limits::HELD_VALUE_BYTES;
-use ekvsnap::snapshot::{Batch, Closing, Hlc, Large, Payload, Place, Reader, SnapshotError};
+use ekvsnap::snapshot::{Hlc, SnapshotError};
 use ekvsnap_testkit::container::Footer;
 use ekvsnap_testkit::encryption::{DataKey, FLAG_ENCRYPTED, KeyFiles, Nonces, encrypt, seal};
 use ekvsnap_testkit::sorted::SortedSnapshot;
 use ekvsnap_testkit::strategies::histories;
 use ekvsnap_testkit::version::Version;
+use encryption_support::{keyring, mended, read, what};
 use proptest::prelude::*;
-
-/// Raw key, value as in clear, and length of the payload of each row handed on.
-type Seen = Vec<(Vec<u8>, Vec<u8>, u64)>;
-
-fn keyring(files: &KeyFiles) -> Arc<Keyring> {
-    let folder = tempfile::tempdir().unwrap();
-    files.write_to(folder.path()).unwrap();
-    Arc::new(Keyring::read(&folder.path().join("keys.json"), &folder.path().join("kek.bin")).unwrap().0)
-}
-
-fn read_way(
-    file: &[u8],
-    keys: Option<&Arc<Keyring>>,
-    rereadable: bool,
-) -> Result<(Seen, Closing), SnapshotError> {
-    let source = Box::new(Cursor::new(file.to_vec()));
-    let mut reader = Reader::open(source, "f.fsm".to_owned(), rereadable)?;
-    if let Some(keys) = keys {
-        reader.decrypt_with(Arc::clone(keys));
-    }
-    let (mut seen, mut batch) = (Vec::new(), Batch::default());
-    let mut pieces: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    while reader.fill(&mut batch)? {
-        if let Some(piece) = batch.piece() {
-            pieces.entry(piece.number).or_default().extend_from_slice(piece.bytes);
-        }
-        seen.extend(batch.rows().map(|row| {
-            let value = match row.payload {
-                Payload::Inline(_) => row.raw_value.to_vec(),
-                Payload::Large { head, large: &Large { place, length } } => {
-                    let payload = match place {
-                        Place::File { offset } => file[offset as usize..][..length as usize].to_vec(),
-                        Place::Pieces { number } => pieces.remove(&number).unwrap(),
-                        Place::Sealed { offset, envelope } => {
-                            let mut bytes = file[offset as usize..][..length as usize].to_vec();
-                            let key = keys.unwrap().find(envelope.key_id).unwrap();
-                            key.key_stream(&envelope.nonce).apply(0, &mut bytes);
-                            bytes
-                        }
-                    };
-                    assert!(payload.starts_with(head) && payload.len() as u64 == length);
-                    [&row.raw_value[..9], &payload].concat()
-                }
-            };
-            (row.raw_key.to_vec(), value, row.payload.len())
-        }));
-    }
-    Ok((seen, reader.closing().unwrap().clone()))
-}
-
-/// Reads a file whose large values are referred to, and once more in pieces: both see the same.
-fn read(file: &[u8], keys: Option<&Arc<Keyring>>) -> Result<(Seen, Closing), SnapshotError> {
-    let [referred, in_pieces] = [true, false].map(|rereadable| read_way(file, keys, rereadable));
-    match (&referred, &in_pieces) {
-        (Ok(a), Ok(b)) => assert_eq!(a.0, b.0),
-        (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string()),
-        (a, b) => panic!("{:?} and {:?}", a.as_ref().err(), b.as_ref().err()),
-    }
-    referred
-}
-
-fn what(result: Result<(Seen, Closing), SnapshotError>) -> OpenError {
-    match result {
-        Err(SnapshotError::Encrypted(row)) => row.what,
-        Err(other) => panic!("{other}"),
-        Ok((seen, _)) => panic!("read: {seen:?}"),
-    }
-}
 
 /// One row, its stored value as given.
 fn file(raw_key: &[u8], value: &[u8]) -> Vec<u8> {
     SortedSnapshot::new(u64::MAX).raw(raw_key, value).to_bytes().unwrap()
-}
-
-/// The file with its footer made to fit.
-fn mended(mut file: Vec<u8>) -> Vec<u8> {
-    let body = file.len() - 4;
-    let crc = crc32c::crc32c(&file[..body]);
-    file[body..].copy_from_slice(&crc.to_be_bytes());
-    file
 }
 
 proptest! {
@@ -229,79 +154,6 @@ fn every_encrypted_row_is_opened_also_one_that_a_newer_version_replaces() {
         assert_eq!((row.what, row.key.as_str(), row.commit_ts), (OpenError::Tampered(1), "k", Hlc(5)));
         sealed[spot] ^= 1;
     }
-}
-
-/// Rows of many batches, now and then a long one, and one that is too long to be held.
-fn many() -> (KeyFiles, Vec<Version>) {
-    let version = |row: u32| {
-        let length = match row {
-            6_000 => HELD_VALUE_BYTES as usize + 9,
-            _ if row.is_multiple_of(1_000) => 600_000,
-            _ => 60,
-        };
-        Version::put(format!("!redis|str|{row:06}"), 9, vec![b'v'; length])
-    };
-    (KeyFiles::new(), (1..=12_000).map(version).collect())
-}
-
-#[test]
-fn nothing_from_a_tampered_value_on_is_handed_on_and_the_first_one_is_named_short_or_long() {
-    let (files, versions) = many();
-    let keys = keyring(&files);
-    let clear = SortedSnapshot::new(9).versions(&versions).to_bytes().unwrap();
-    let sealed = encrypt(&clear[..], Vec::new(), |_| Some(&files.keys[0])).unwrap();
-    let end_of = |row: usize| {
-        let raw_key = versions[row - 1].raw_key();
-        let at = sealed.windows(raw_key.len()).position(|bytes| bytes == raw_key).unwrap();
-        let value_at = at + raw_key.len() + 8;
-        let length: [u8; 8] = sealed[value_at - 8..value_at].try_into().unwrap();
-        value_at + u64::from_le_bytes(length) as usize - 1
-    };
-    for (first, second) in [(6_000, 6_001), (5_999, 6_000), (7, 12_000), (12_000, 12_000), (9_000, 11_999)] {
-        let mut damaged = sealed.clone();
-        [first, second]
-            .into_iter()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .for_each(|row| damaged[end_of(row)] ^= 1);
-        let damaged = mended(damaged);
-        let mut reader = Reader::open(Box::new(Cursor::new(damaged)), "f.fsm".to_owned(), true).unwrap();
-        reader.decrypt_with(Arc::clone(&keys));
-        let (mut batch, mut rows) = (Batch::default(), 0);
-        let error = loop {
-            match reader.fill(&mut batch) {
-                Ok(true) => rows += batch.rows().count(),
-                Ok(false) => panic!("read to its end"),
-                Err(SnapshotError::Encrypted(row)) => break row,
-                Err(other) => panic!("{other}"),
-            }
-        };
-        assert_eq!((error.what, error.key), (OpenError::Tampered(1), format!("!redis|str|{first:06}")));
-        assert!(rows < first && reader.closing().is_none(), "{rows} rows before row {first}");
-        // More than a few batches in, some were handed on.
-        assert!(first < 5_999 || rows > 0);
-        assert!(!reader.fill(&mut batch).unwrap() && batch.rows().count() == 0);
-    }
-    assert!(read(&sealed, Some(&keys)).unwrap().0 == read(&clear, None).unwrap().0);
-}
-
-#[test]
-fn what_precedes_a_bad_row_is_opened_before_that_is_told_of() {
-    let (files, versions) = many();
-    let keys = keyring(&files);
-    let clear = SortedSnapshot::new(9).versions(&versions).to_bytes().unwrap();
-    let sealed = encrypt(&clear[..], Vec::new(), |_| Some(&files.keys[0])).unwrap();
-    let at = |row: usize| {
-        let raw_key = versions[row - 1].raw_key();
-        sealed.windows(raw_key.len()).position(|bytes| bytes == raw_key).unwrap()
-    };
-    let mut damaged = sealed.clone();
-    // Out of order; and two rows before it, in the same batch, a value that has been changed.
-    damaged[at(6_003)] = b' ';
-    let damaged_order = mended(damaged.clone());
-    assert!(matches!(read(&damaged_order, Some(&keys)), Err(SnapshotError::Corrupt { .. })));
-    damaged[at(6_002) - 20] ^= 1;
-    assert_eq!(what(read(&mended(damaged), Some(&keys))), OpenError::Tampered(1));
 }
 
 #[test]

@@ -1,10 +1,8 @@
-//! One snapshot into the staging database: a thread of its own reads ahead (parse, checksum, choose versions) while
-//! this one feeds SQLite. Batches travel between them in reused buffers, so memory stays the same however long the
-//! file is. Which snapshots, and whether a load may go on, is decided by its neighbours.
+//! One snapshot into the staging database: the snapshot room reads ahead (parse, checksum, choose versions) while this
+//! thread feeds SQLite. Which snapshots, and whether a load may go on, is decided by its neighbours.
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 
 use super::malformed::Policy;
 use super::source::{Input, Opened};
@@ -13,24 +11,14 @@ use crate::error::Error;
 use crate::family::{Context, FAMILIES, RowError, Stage};
 use crate::progress::Progress;
 use crate::snapshot::encryption::Keyring;
-use crate::snapshot::{Batch, Class, Closing, Reader, SnapshotError, Tables, is_node_name};
+use crate::snapshot::{Batch, Class, Closing, Next, ReadAhead, SnapshotError, Tables, is_node_name};
 use crate::staging::{
     Authentic, Kind, LargeValues, MalformedRow, Staging, U64, Warnings, read_checkpoint, save_checkpoint,
     save_counts, save_states,
 };
 
-/// Batches on their way between the two threads.
-const BATCHES: usize = 4;
-
 /// A transaction is committed after this many bytes of a snapshot: what a killed load has to do again.
 const COMMIT_BYTES: u64 = 16 << 20;
-
-/// What the reading thread hands over.
-enum Message {
-    Batch(Batch),
-    Failed(SnapshotError),
-    End(Box<Closing>),
-}
 
 /// Reads one snapshot to its end, or on from where an interrupted load stood. If it was read here from its beginning, what
 /// is in it need not be opened again to know that it is authentic.
@@ -63,50 +51,23 @@ pub(super) fn load_one(
         reader.spool_in(directory);
     }
     let resumable = identity.fingerprint.is_some() && reader.leaves_checkpoints();
-    let (full, messages) = sync_channel(BATCHES);
-    let (empty, spare) = channel();
-    for _ in 0..BATCHES {
-        // The other end is still in this function.
-        let _ = empty.send(Batch::default());
-    }
-    // Not a scoped thread: an interrupted run does not wait for a read from standard input.
-    std::thread::spawn(move || read_ahead(reader, &full, &spare));
+    let mut ahead = ReadAhead::start(reader);
     loop {
         // A run that can go on stops at its next checkpoint instead.
         if progress.is_interrupted() && !resumable {
             return Err(Error::Interrupted);
         }
-        match messages.recv_timeout(INTERRUPT_POLL) {
-            Ok(Message::Batch(batch)) => {
+        match ahead.next(INTERRUPT_POLL)? {
+            Next::Batch(batch) => {
                 writer.take(&batch, warnings, progress)?;
-                // The reader may have come to its end already.
-                let _ = empty.send(batch);
+                ahead.give_back(batch);
             }
-            Ok(Message::Failed(error)) => return Err(error.into()),
-            Ok(Message::End(closing)) => {
+            Next::End(closing) => {
                 writer.finish(&closing, input, warnings)?;
                 return Ok(file.map(|file| Authentic { source, file }));
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(Error::ReaderDied),
-        }
-    }
-}
-
-/// Fills batches until the file ends, fails, or nobody wants them any more.
-fn read_ahead(mut reader: Reader, full: &SyncSender<Message>, spare: &Receiver<Batch>) {
-    while let Ok(mut batch) = spare.recv() {
-        let message = match reader.fill(&mut batch) {
-            Ok(true) => Message::Batch(batch),
-            Ok(false) => match reader.closing() {
-                Some(closing) => Message::End(Box::new(closing.clone())),
-                None => return,
-            },
-            Err(error) => Message::Failed(error),
-        };
-        let last = !matches!(message, Message::Batch(_));
-        if full.send(message).is_err() || last {
-            return;
+            Next::NothingYet => {}
+            Next::Died => return Err(Error::ReaderDied),
         }
     }
 }

@@ -325,11 +325,6 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Is there anything to open?
-    pub(super) fn has_sealed(&self) -> bool {
-        !self.sealed.is_empty()
-    }
-
     /// Opens every payload that is still encrypted.
     ///
     /// # Errors

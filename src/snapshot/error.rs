@@ -237,6 +237,53 @@ pub(super) enum Fault {
     },
 }
 
+/// A value that does not open: the offset of its row, and why.
+pub(super) type Unopened = (u64, Fault);
+
+/// Of two values that do not open the one that stands before the other in the file.
+pub(super) fn earlier(one: Option<Unopened>, other: Option<Unopened>) -> Option<Unopened> {
+    one.into_iter().chain(other).min_by_key(|(offset, _)| *offset)
+}
+
+impl Fault {
+    /// The error for a file of this name, and an offset in it.
+    pub fn at(self, name: &str, offset: u64) -> SnapshotError {
+        let name = name.to_owned();
+        match self {
+            Self::Corrupt(what) => SnapshotError::Corrupt { name, offset, what },
+            Self::Unsupported(what) => SnapshotError::Unsupported { name, offset, what },
+            Self::Io(source) => SnapshotError::Io { name, source },
+            Self::Spool(source) => SnapshotError::Spool { name, source },
+            Self::Encrypted { key, commit_ts, what } => {
+                let commit_ts = Hlc(commit_ts);
+                let row = EncryptedRow { name, offset, key, commit_ts, what, footer: None };
+                SnapshotError::Encrypted(Box::new(row))
+            }
+        }
+    }
+}
+
+impl SnapshotError {
+    /// What to say of a file in which a value does not open, and which was then read to such an end: the value, or one
+    /// before it that does not open either, and what is wrong with the footer.
+    #[must_use]
+    pub(super) fn before(self, end: Option<Self>) -> Self {
+        match (self, end) {
+            (Self::Encrypted(mut row), Some(Self::Encrypted(other))) => {
+                row.footer = other.footer;
+                Self::Encrypted(if other.offset < row.offset { other } else { row })
+            }
+            (Self::Encrypted(mut row), Some(Self::Corrupt { what, .. })) => {
+                if let Corruption::Footer { computed, footer } = what {
+                    row.footer = Some([computed, footer]);
+                }
+                Self::Encrypted(row)
+            }
+            (this, _) => this,
+        }
+    }
+}
+
 impl From<Corruption> for Fault {
     fn from(what: Corruption) -> Self {
         Self::Corrupt(what)

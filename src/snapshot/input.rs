@@ -5,9 +5,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::encryption::EncryptedRow;
 use super::error::{Corruption, Fault, SnapshotError, Unsupported};
-use super::hlc::Hlc;
 use super::limits::WINDOW_BYTES;
 
 /// A reading window. `peek` makes bytes visible, `consume` moves past them.
@@ -139,17 +137,7 @@ impl Input {
 
     /// An error that names this file and an offset in it.
     pub fn fault(&self, offset: u64, fault: Fault) -> SnapshotError {
-        match fault {
-            Fault::Corrupt(what) => self.corrupt(offset, what),
-            Fault::Unsupported(what) => self.unsupported(offset, what),
-            Fault::Io(source) => SnapshotError::Io { name: self.name.clone(), source },
-            Fault::Spool(source) => SnapshotError::Spool { name: self.name.clone(), source },
-            Fault::Encrypted { key, commit_ts, what } => {
-                let (name, commit_ts) = (self.name.clone(), Hlc(commit_ts));
-                let row = EncryptedRow { name, offset, key, commit_ts, what, footer: None };
-                SnapshotError::Encrypted(Box::new(row))
-            }
-        }
+        fault.at(&self.name, offset)
     }
 
     /// An error for a file that ends inside the part that begins at `offset`.

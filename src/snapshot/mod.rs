@@ -3,10 +3,10 @@
 //! It owns the container (`header`, the footer in `reader`), the bodies (`pebble`, `mvcc`, `sst`), their rows (`row`),
 //! the rule that says which version of a key counts (`versions`), the classes rows are counted under (`namespace`),
 //! every bound on lengths (`limits`), the question which files to read (`locate`), and what refers to such a file
-//! (`token`, `snap_file`). Encrypted values (`encryption`) are opened on a thread of their own (`ahead`). It knows no family
-//! and no database: what leaves it are batches of keys and payloads, each with its offset.
+//! (`token`, `snap_file`). A whole run reads on a thread of its own (`read_ahead`); of the encrypted values
+//! (`encryption`) long ones are opened on another (`watcher`). It knows no family and no database: what leaves it are
+//! batches of keys and payloads, each with its offset.
 
-mod ahead;
 mod batch;
 mod body;
 mod checkpoint;
@@ -22,6 +22,7 @@ mod mvcc;
 mod namespace;
 mod operational;
 mod pebble;
+mod read_ahead;
 mod readable;
 mod reader;
 mod row;
@@ -30,6 +31,7 @@ mod sst;
 mod step;
 mod token;
 mod versions;
+mod watcher;
 
 pub use batch::{Batch, Large, Payload, Piece, Place, Row, RowCounts, Skipped};
 pub use checkpoint::Checkpoint;
@@ -39,6 +41,7 @@ pub use header::{BodyFormat, Header};
 pub use hlc::{Hlc, NotATimestamp, rfc3339};
 pub use locate::{Located, index_of, is_node_name, locate, newest_in};
 pub use namespace::{Class, is_node_local};
+pub use read_ahead::{Next, ReadAhead};
 pub use readable::{Escaped, Readable, UnknownEscape, unescape};
 pub use reader::Reader;
 pub use snap_file::{SnapFile, SnapFileError};

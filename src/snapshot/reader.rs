@@ -7,12 +7,11 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::ahead::{Ahead, earlier};
 use super::batch::{Batch, Large, Place, RowCounts};
 use super::body::{Begun, Body, Stood};
 use super::checkpoint::Checkpoint;
 use super::encryption::{Keyring, Opener, RowStates, UnlistedKeyIds};
-use super::error::{Corruption, Fault, SnapshotError};
+use super::error::{Corruption, Fault, SnapshotError, earlier};
 use super::facts::{Closing, Facts, Opening};
 use super::header::{read_body_magic, read_header};
 use super::hlc::Hlc;
@@ -23,6 +22,7 @@ use super::row::Streams;
 use super::sst::SstCorruption;
 use super::step::{LargePayload, Step};
 use super::versions::ReadAt;
+use super::watcher::Watcher;
 
 /// Reads one snapshot.
 pub struct Reader {
@@ -32,7 +32,7 @@ pub struct Reader {
     read_at: ReadAt,
     facts: Facts,
     large: Option<LargePayload>,
-    ahead: Ahead,
+    watcher: Watcher,
     closing: Option<Closing>,
     failed: bool,
     /// How the file ended, until all batches are handed on.
@@ -71,7 +71,7 @@ impl Reader {
                 numbers: 0,
             },
             large: None,
-            ahead: Ahead::new(None),
+            watcher: Watcher::new(None),
             closing: None,
             failed: false,
             last: None,
@@ -87,7 +87,7 @@ impl Reader {
 
     /// Opens encrypted values with these keys. To be called before the first batch.
     pub fn decrypt_with(&mut self, keys: Arc<Keyring>) {
-        self.ahead = Ahead::new(Some(Arc::clone(&keys)));
+        self.watcher = Watcher::new(Some(Arc::clone(&keys)));
         self.facts.opener = Opener::new(Some(keys));
     }
 
@@ -162,6 +162,16 @@ impl Reader {
         self.body.leaves_checkpoints() && self.seekable
     }
 
+    /// The name of the file, as it stands in errors.
+    pub(super) fn name(&self) -> &str {
+        self.input.name()
+    }
+
+    /// The keys that encrypted values are opened with.
+    pub(super) fn keys(&self) -> Option<Arc<Keyring>> {
+        self.facts.opener.shared_keys()
+    }
+
     /// What the beginning of the file says.
     pub fn opening(&self) -> &Opening {
         &self.opening
@@ -184,9 +194,31 @@ impl Reader {
     /// See [`SnapshotError`]. A read timestamp below `min_retained_ts` shows soon after the place where the file
     /// says so, which may be its end. The batch of a failed call is empty.
     pub fn fill(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
+        let filled = self.fill_unopened(batch)?;
+        self.open_in(batch);
+        Ok(filled)
+    }
+
+    /// Opens what [`Self::fill_unopened`] has left to be opened. If something does not open, the batch is empty
+    /// afterwards, and this reader will end with that.
+    pub(super) fn open_in(&mut self, batch: &mut Batch) {
+        if let Some(keys) = self.facts.opener.keys()
+            && let Err(unopened) = batch.open(keys)
+        {
+            self.facts.unopened = earlier(self.facts.unopened.take(), Some(unopened));
+            batch.clear();
+        }
+    }
+
+    /// What [`Self::fill`] does, but for short encrypted values in the batch: nobody may look at it before they have been
+    /// opened.
+    ///
+    /// # Errors
+    /// Those of [`Self::fill`].
+    pub(super) fn fill_unopened(&mut self, batch: &mut Batch) -> Result<bool, SnapshotError> {
         batch.clear();
         while self.last.is_none() && self.closing.is_none() && !self.failed {
-            match self.fill_ahead(batch) {
+            match self.fill_behind(batch) {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
                 Err(fault) => {
@@ -198,15 +230,15 @@ impl Reader {
         if self.failed {
             return Ok(false);
         }
-        if self.ahead.next(batch) {
+        if self.watcher.next(batch) {
             return Ok(true);
         }
         let Some(last) = self.last.take() else { return Ok(false) };
-        let unopened = earlier(self.facts.unopened.take(), self.ahead.take_fault());
+        let unopened = earlier(self.facts.unopened.take(), self.watcher.take_fault());
         // What follows a bad place must not pass for rows, least of all for a good end.
         self.failed = unopened.is_some() || last.is_err();
         match unopened {
-            Some(unopened) => Err(self.unopened(unopened, last.map(drop))),
+            Some((offset, fault)) => Err(self.input.fault(offset, fault).before(last.err())),
             None => {
                 self.closing = last?;
                 Ok(false)
@@ -214,33 +246,22 @@ impl Reader {
         }
     }
 
-    /// Fills a batch and exchanges it for one in which everything is opened; false if there is none yet.
-    fn fill_ahead(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
-        if self.ahead.relieve(batch)? {
+    /// Fills a batch, and exchanges it for one that no long value holds up; false if there is none yet.
+    fn fill_behind(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
+        if self.watcher.relieve(batch)? {
             return Ok(true);
         }
         let filled = self.fill_empty(batch);
         // A resumed reader passes over some of the file again.
         batch.offset = self.position().max(self.checkpointed);
-        if filled.is_err() || self.facts.unopened.is_some() || self.ahead.has_fault() {
+        if filled.is_err() || self.facts.unopened.is_some() || self.watcher.has_fault() {
             batch.forget_rows();
         }
         if filled.is_err() || self.closing.is_some() {
             self.last = Some(filled.map(|()| self.closing.take()));
-            return self.ahead.finish(batch).map(|()| false);
+            return self.watcher.finish(batch).map(|()| false);
         }
-        self.ahead.exchange(batch)
-    }
-
-    /// The error for a damaged row, with what is wrong with the footer if that is how the file ended.
-    fn unopened(&self, (offset, fault): (u64, Fault), last: Result<(), SnapshotError>) -> SnapshotError {
-        let mut error = self.input.fault(offset, fault);
-        if let (SnapshotError::Encrypted(row), Err(SnapshotError::Corrupt { what, .. })) = (&mut error, last)
-            && let Corruption::Footer { computed, footer } = what
-        {
-            row.footer = Some([computed, footer]);
-        }
-        error
+        self.watcher.exchange(batch)
     }
 
     fn fill_empty(&mut self, batch: &mut Batch) -> Result<(), SnapshotError> {
@@ -274,12 +295,12 @@ impl Reader {
                 }
                 Step::Large(mut large) => {
                     if let Some(watch) = large.streams.watch.take() {
-                        self.ahead.watch(watch).map_err(|fault| self.input.fault(0, fault))?;
+                        self.watcher.watch(watch).map_err(|fault| self.input.fault(0, fault))?;
                     }
                     while large.remaining > 0 {
                         self.piece(&mut large, batch)?;
                     }
-                    self.ahead.end_watch().map_err(|fault| self.input.fault(0, fault))?;
+                    self.watcher.end_watch().map_err(|fault| self.input.fault(0, fault))?;
                     self.end_stream(large, batch);
                 }
                 Step::End => {
@@ -351,9 +372,9 @@ impl Reader {
                 self.input.consume(bytes);
             }
         } else if in_table {
-            self.ahead.show(&shown[..bytes]).map_err(|fault| self.input.fault(0, fault))?;
+            self.watcher.show(&shown[..bytes]).map_err(|fault| self.input.fault(0, fault))?;
         } else {
-            self.ahead.show_next(&mut self.input, bytes)?;
+            self.watcher.show_next(&mut self.input, bytes)?;
         }
         large.remaining -= bytes as u64;
         Ok(())

@@ -47,6 +47,11 @@ impl Opener {
         self.keys.as_deref()
     }
 
+    /// The same, for somebody else to open values with.
+    pub fn shared_keys(&self) -> Option<Arc<Keyring>> {
+        self.keys.clone()
+    }
+
     /// Takes the envelope off a whole value, which is to be opened later.
     ///
     /// # Errors
@@ -145,6 +150,7 @@ fn split(value: &[u8]) -> Result<(&[u8; VALUE_HEADER_BYTES], &[u8]), OpenError> 
     value.split_first_chunk().ok_or(OpenError::Short(0))
 }
 
+#[inline]
 fn find(keys: Option<&Keyring>, key_id: u32) -> Result<&DataKey, OpenError> {
     keys.ok_or(OpenError::NoKeys(key_id))?.find(key_id)
 }

@@ -1,6 +1,7 @@
-//! Opening encrypted values on a thread of its own, some batches behind the reader: short ones lie in the batch as they are
-//! encrypted, long ones are shown to it as they stream past. No batch leaves before every value up to its end has been
-//! opened. What a value is opened with is for `encryption` to say, what to do about one that does not open for `reader`.
+//! Opening long encrypted values on a thread of its own, some batches behind the reader, which shows them to it as they
+//! stream past. A batch that ends after one takes the same way, and leaves it with everything in it opened; where there is
+//! no long value, batches pass by, and whoever takes them opens the short ones. What a value is opened with is for
+//! `encryption` to say, what to do about one that does not open for `reader`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +12,7 @@ use std::thread::Builder;
 
 use super::batch::Batch;
 use super::encryption::Keyring;
-use super::error::{Fault, SnapshotError};
+use super::error::{Fault, SnapshotError, Unopened, earlier};
 use super::input::Input;
 use super::limits::BATCH_BYTES;
 use super::row::Watch;
@@ -24,9 +25,6 @@ const MANY_BYTES: usize = 2 * BATCHES * BATCH_BYTES;
 
 /// Pieces of long values on their way to the thread.
 const PIECES: usize = 8;
-
-/// A value that does not open: the offset of its row, and why.
-type Unopened = (u64, Fault);
 
 enum Work {
     /// With the first value before its end that was opened elsewhere, and does not open.
@@ -54,9 +52,9 @@ enum Watched {
 }
 
 /// Batches and pieces on their way to the thread and back.
-pub(super) struct Ahead {
+pub(super) struct Watcher {
     keys: Option<Arc<Keyring>>,
-    /// The thread is there once there is something to open.
+    /// The thread is there once there is something to see.
     thread: Option<(Sender<Work>, Receiver<Done>)>,
     /// Batches that are with the thread, and those that have come back.
     out: usize,
@@ -75,7 +73,7 @@ pub(super) struct Ahead {
     fault: Option<Unopened>,
 }
 
-impl Ahead {
+impl Watcher {
     /// Opens with these keys, if any were given.
     pub fn new(keys: Option<Arc<Keyring>>) -> Self {
         Self {
@@ -104,20 +102,14 @@ impl Ahead {
         self.fault.take()
     }
 
-    /// Takes a batch, and leaves in its place the first of those before it, opened; false if none is yet. A batch with
-    /// nothing to open stays if none is before it.
+    /// Takes a batch, and leaves in its place the first of those before it, opened; false if none is yet. A batch that
+    /// does not have to wait for the thread stays as it is.
     ///
     /// # Errors
     /// There is no thread.
     pub fn exchange(&mut self, batch: &mut Batch) -> Result<bool, Fault> {
-        if self.is_done_with(batch) {
+        if self.is_idle() {
             return Ok(true);
-        }
-        self.receive_ready()?;
-        if self.out + 1 >= BATCHES {
-            // The thread has more than enough to do: better to help than to wait.
-            let fault = self.keys.as_deref().and_then(|keys| batch.open(keys).err());
-            self.unopened_here = earlier(self.unopened_here.take(), fault);
         }
         let spare = self.spare.pop().unwrap_or_default();
         self.send_batch(std::mem::replace(batch, spare))?;
@@ -142,12 +134,12 @@ impl Ahead {
         Ok(self.next(batch))
     }
 
-    /// Takes the last batch and waits until everything is opened; [`Self::next`] then gives what is left.
+    /// Takes the last batch and waits for the thread; [`Self::next`] then gives what is left.
     ///
     /// # Errors
     /// There is no thread.
     pub fn finish(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-        if self.is_done_with(batch) {
+        if self.is_idle() {
             self.bytes += batch.bytes();
             self.back.push_back((std::mem::take(batch), None));
             return Ok(());
@@ -159,8 +151,8 @@ impl Ahead {
         Ok(())
     }
 
-    /// Leaves in place of a batch the next one that is opened, with nothing in it from the first value on that does not
-    /// open; false if there is none.
+    /// Leaves in place of a batch the next one that has come back, with nothing in it from the first value on that does
+    /// not open; false if there is none.
     pub fn next(&mut self, batch: &mut Batch) -> bool {
         let Some((opened, fault)) = self.back.pop_front() else { return false };
         self.bytes -= opened.bytes();
@@ -256,9 +248,9 @@ impl Ahead {
         Ok(())
     }
 
-    /// Is there nothing to open up to the end of a batch, and no batch before it?
-    fn is_done_with(&self, batch: &Batch) -> bool {
-        self.out == 0 && self.back.is_empty() && !self.has_watched && !batch.has_sealed()
+    /// Has no long value passed that a batch is still to wait for, and is no batch before it?
+    fn is_idle(&self) -> bool {
+        self.out == 0 && self.back.is_empty() && !self.has_watched
     }
 
     fn send_batch(&mut self, batch: Batch) -> Result<(), Fault> {
@@ -341,9 +333,4 @@ fn open_all(keys: Option<&Keyring>, todo: &Receiver<Work>, finished: &Sender<Don
             return;
         }
     }
-}
-
-/// Of two values that do not open the one that stands before the other in the file.
-pub(super) fn earlier(one: Option<Unopened>, other: Option<Unopened>) -> Option<Unopened> {
-    one.into_iter().chain(other).min_by_key(|(offset, _)| *offset)
 }
