@@ -21,7 +21,7 @@ With --resume, what one kill costs: a run is killed after half the time of the u
 command run again. Both together are divided by the mean of that undisturbed run and of another one after them.
 
 With --encrypted, what decrypting costs: each round loads and exports a snapshot in clear, and the same one with every
-value encrypted (testkit/src/bin/encrypt.rs).
+value encrypted (testkit/src/bin/encrypt.rs). Loads of less than a second, which vary most, take five turns a round.
 
 DIR should be memory-backed and have room for a few times the largest snapshot. Python's standard library is enough.
 """
@@ -70,6 +70,8 @@ BARS = {
 RESUMED, RESUME_BAR = ["strings", "blobs", "hashes", "zset"], 1.15
 # What a load of encrypted values may cost of one in clear, and where that is asked.
 ENCRYPTED, ENCRYPTED_BAR = ["strings", "blobs", "hashes", "s3", "churn"], 1.3
+# How often a load of less than a second takes its turn in a round.
+SHORT_LOADS = 5
 NAMES = {"tar": "`tar x`", "copy": "`cp` + `sha256sum`", "floor": "floor", "peer": "peer"}
 SCRIPT_MEMORY_KIB = 20 << 10
 MEMORY_BAR_MIB, LARGE_BAR, CHURN_BAR = 64, 11, 8e6
@@ -231,10 +233,19 @@ def measure_encrypted(scenario, rows, directory, runs):
     run([RELEASE / "encrypt", snapshot, sealed, directory])
     results.snapshot = size_of(sealed)
     keys = ["--keys", sidecar, "--kek-file", kek]
+    kinds = (("", snapshot), (" encrypted", sealed))
+
+    def load(kind, file):
+        results.measure(f"load{kind}", [*EKVSNAP, "load", file, "--staging", staging, *keys], staging)
+
     for _ in range(runs):
-        for kind, file in (("", snapshot), (" encrypted", sealed)):
-            results.measure(f"load{kind}", [*EKVSNAP, "load", file, "--staging", staging, *keys], staging)
+        for kind, file in kinds:
+            load(kind, file)
             results.measure(f"export{kind}", [*EKVSNAP, "export", staging, "--output", dump, *keys], dump)
+        remove(dump)
+        if results.median("load") < 1:
+            for kind, file in (SHORT_LOADS - 1) * kinds:
+                load(kind, file)
     remove(snapshot, sealed, staging, dump, sidecar, kek)
     return results
 
