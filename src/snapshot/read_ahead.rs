@@ -66,7 +66,7 @@ impl ReadAhead {
         Self { messages, used, waiting, name, keys, unopened: None }
     }
 
-    /// Waits for what comes next, but no longer than this. Nothing follows an error or the end.
+    /// Waits for what comes next, but no longer than this. Not to be called again after an error or the end.
     ///
     /// # Errors
     /// Those of [`Reader::fill`], whichever side has opened what does not open.

@@ -117,21 +117,21 @@ impl Keyring {
     pub fn find(&self, key_id: u32) -> Result<&DataKey, OpenError> {
         match self.entry(key_id) {
             Some(Entry::Open(key)) => Ok(key),
-            _ => Err(self.why_not(key_id)),
+            Some(Entry::DoesNotOpen) => Err(self.does_not_open(key_id)),
+            Some(Entry::Raft) => Err(OpenError::RaftKey(key_id)),
+            None => Err(self.unknown(key_id)),
         }
     }
 
+    // Both list ids: apart, so that looking up a key that is there stays short.
     #[cold]
-    fn why_not(&self, key_id: u32) -> OpenError {
-        match self.entry(key_id) {
-            Some(Entry::Open(_) | Entry::DoesNotOpen) => {
-                OpenError::DoesNotOpen { key_id, opened: self.opened() }
-            }
-            Some(Entry::Raft) => OpenError::RaftKey(key_id),
-            None => {
-                OpenError::UnknownKeyId { key_id, held: self.entries.iter().map(|(id, _)| *id).collect() }
-            }
-        }
+    fn does_not_open(&self, key_id: u32) -> OpenError {
+        OpenError::DoesNotOpen { key_id, opened: self.opened() }
+    }
+
+    #[cold]
+    fn unknown(&self, key_id: u32) -> OpenError {
+        OpenError::UnknownKeyId { key_id, held: self.entries.iter().map(|(id, _)| *id).collect() }
     }
 
     /// Does the sidecar have a key of this id, for whatever purpose?
